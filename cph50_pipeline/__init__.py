@@ -1,0 +1,1 @@
+"""Home charging data pipeline for the ChargePoint Home Flex (CPH50)."""

@@ -1,0 +1,162 @@
+"""Every setting, from the environment and `.env`; one object, read once.
+
+Secrets are `SecretStr` here and reach Dagster only by the names of their environment variables.
+No setting is read from the environment anywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cph50_pipeline.civil_time import parse_month
+from cph50_pipeline.errors import BadInputError
+
+PREFIX = "CPH50_"
+CHARGEPOINT_DISCOVERY_URL = "https://discovery.chargepoint.com/discovery/v3/globalconfig"
+
+
+class Source(StrEnum):
+    """Where sessions come from."""
+
+    SIMULATOR = "simulator"
+    CHARGEPOINT = "chargepoint"
+
+
+class Privacy(StrEnum):
+    """What may be stored of an answer: `public` is scrubbed at the edge, `private` is kept whole."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class PublishMode(StrEnum):
+    """Where a run's files are committed."""
+
+    OFF = "off"
+    LOCAL = "local"
+
+
+class Settings(BaseSettings):
+    """The settings of this process. `load_settings` is the way to get them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    source: Source = Field(default=Source.SIMULATOR, description="simulator or chargepoint")
+    data_dir: str | None = Field(
+        default=None, description="Data root: a folder, or an object store's URL. Default: by source"
+    )
+    state_dir: Path | None = Field(
+        default=None, description="Private folder when the data root is an object store. Default: .cph50/private"
+    )
+    timezone: str = Field(default="America/Los_Angeles", description="The household's time zone (IANA name)")
+    history_start: str = Field(default="2025-01", description="First month kept (YYYY-MM)")
+    privacy: Privacy = Field(default=Privacy.PUBLIC, description="public scrubs answers before they are stored")
+
+    chargepoint_discovery_url: AnyHttpUrl | None = Field(
+        default=None, description="Where ChargePoint's discovery answers. Default: by source"
+    )
+    chargepoint_username: str = Field(default="", description="ChargePoint account")
+    chargepoint_password: SecretStr | None = Field(default=None, description="ChargePoint password")
+    chargepoint_token: SecretStr | None = Field(default=None, description="A saved coulomb_sess value")
+
+    sample_count: int = Field(default=30, ge=1, le=1000, description="Samples of a collection")
+    sample_interval_seconds: float = Field(default=10, gt=0, le=3600, description="Seconds between samples")
+    poll_seconds: int = Field(default=30, ge=10, le=3600, description="Seconds between looks at the charger")
+
+    publish: PublishMode | None = Field(
+        default=None, description="off or local. Default: local with the simulator, off with a charger"
+    )
+    publish_delay_minutes: int | None = Field(
+        default=None, ge=0, description="Delay before last_session.json is published; unset: never"
+    )
+    simulator_seed: int = Field(default=50, ge=0, description="Which household the simulator plays")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is not a time zone; write it as an IANA name such as America/Los_Angeles")
+        return value
+
+    @field_validator("history_start")
+    @classmethod
+    def _a_month(cls, value: str) -> str:
+        try:
+            return parse_month(value)
+        except BadInputError as error:
+            raise ValueError(str(error)) from error
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The household's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def data_root(self) -> str:
+        """The data root: an absolute folder, or an object store's URL."""
+        default = ".cph50/dev/data" if self.source is Source.SIMULATOR else "data"
+        root = self.data_dir or default
+        return root if is_object_store(root) else str(Path(root).resolve())
+
+    @property
+    def private_dir(self) -> Path:
+        """Where tokens, locks, logs and Dagster's home are kept; never published."""
+        if self.state_dir is not None:
+            return self.state_dir.resolve()
+        if is_object_store(self.data_root):
+            return Path(".cph50/private").resolve()
+        return Path(self.data_root) / "private"
+
+    @property
+    def dagster_home(self) -> Path:
+        """`DAGSTER_HOME` where it is set, else a folder of the data root's private part."""
+        home = os.environ.get("DAGSTER_HOME")
+        return Path(home) if home else self.private_dir / "dagster"
+
+    @property
+    def publish_mode(self) -> PublishMode:
+        """The publish mode in force."""
+        if self.publish is not None:
+            return self.publish
+        return PublishMode.LOCAL if self.source is Source.SIMULATOR else PublishMode.OFF
+
+    @property
+    def discovery_url(self) -> str | None:
+        """Where discovery answers; None means the simulator inside this process."""
+        if self.chargepoint_discovery_url is not None:
+            return str(self.chargepoint_discovery_url)
+        return None if self.source is Source.SIMULATOR else CHARGEPOINT_DISCOVERY_URL
+
+
+def is_object_store(root: str) -> bool:
+    """Whether a data root is a URL of an object store rather than a folder."""
+    return "://" in root
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        BadInputError: one line that names every wrong setting and what it should be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadInputError("; ".join(_explain(detail) for detail in error.errors()),
+                            remedy="`cph50 settings` lists all settings") from None
+
+
+def _explain(detail: object) -> str:
+    assert isinstance(detail, dict)
+    name = PREFIX + "_".join(str(part) for part in detail["loc"]).upper()
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]}"
