@@ -1,0 +1,162 @@
+"""Kernel file locks: they hold across threads, processes and commands, and die with their holder.
+
+The kernel lets go of a lock when its holder ends, also by `kill -9`. A lock file is removed only by who holds
+it, and every waiter looks again whether the file it got still bears that name: else two could hold one lock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.storage.failures import file_error
+from cph50_pipeline.storage.private import make_private_folder
+
+MONTH_TIMEOUT_SECONDS = 600.0
+REPOSITORY_TIMEOUT_SECONDS = 300.0
+# Long enough that a probe by `is_held`, which takes the lock for an instant, is not mistaken for a holder.
+NO_WAIT_SECONDS = 0.5
+REPOSITORY = "repository"
+COLLECTOR = "collector"
+
+
+def run_lock_name(run_id: str) -> str:
+    """The name, for `Locks.is_held`, of the lock that a living run holds."""
+    return f"run-{run_id}"
+
+
+def month_lock_name(month: str) -> str:
+    """The name, for `Locks.is_held`, of a month's lock."""
+    return f"month-{month}"
+
+
+class Locks:
+    """The locks of one data root.
+
+    None is reentrant: whoever takes a lock again while holding it waits in vain.
+
+    Args:
+        private_dir: The private folder, on this machine's disk, the same for all processes of a data root.
+    """
+
+    def __init__(self, private_dir: Path) -> None:
+        self.private_dir = private_dir
+        self._folder = private_dir / "locks"
+
+    @contextmanager
+    def month(self, keys: Iterable[str], timeout_seconds: float = MONTH_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the locks of some months, taken in order so that two takers never wait for each other.
+
+        Raises:
+            TransientError: when one is still held elsewhere after `timeout_seconds`.
+        """
+        with ExitStack() as held:
+            for key in sorted(set(keys)):
+                held.enter_context(self._hold(month_lock_name(key), f"month {key}", timeout_seconds))
+            yield
+
+    @contextmanager
+    def repository(self, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Iterator[int]:
+        """Hold the data repository's lock; gives the descriptor that holds it.
+
+        Processes started with that descriptor keep the lock, so that a git outliving its killed parent does.
+
+        Raises:
+            TransientError: when another run still commits after `timeout_seconds`.
+        """
+        with self._hold(REPOSITORY, "the data repository", timeout_seconds) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def run(self, run_id: str, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock that shows that a run is alive; its file goes with it.
+
+        Raises:
+            TransientError: when another process is that run.
+        """
+        name = run_lock_name(run_id)
+        with self._hold(name, f"run {run_id}", timeout_seconds):
+            try:
+                yield
+            finally:
+                self._path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def collector(self, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock of the one collector.
+
+        Raises:
+            TransientError: when another process collects.
+        """
+        with self._hold(COLLECTOR, "the collector", timeout_seconds):
+            yield
+
+    def is_held(self, name: str) -> bool:
+        """Whether some living process holds a lock.
+
+        Args:
+            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY` or `COLLECTOR`.
+
+        Raises:
+            BadInputError: when no lock can be called that.
+            PermanentError: when the lock's file cannot be opened.
+        """
+        if not self._path(name).exists():
+            return False
+        try:
+            with self._hold(name, name, timeout_seconds=0):
+                return False
+        except TransientError:
+            return True
+
+    def forget_dead_runs(self) -> list[str]:
+        """Remove the lock files that killed runs left behind; returns their run ids, sorted.
+
+        Raises:
+            PermanentError: when a lock's file cannot be opened.
+        """
+        prefix = run_lock_name("")
+        runs = sorted(path.stem.removeprefix(prefix) for path in self._folder.glob(f"{prefix}*.lock"))
+        return [run_id for run_id in runs if self._forget_if_dead(run_id)]
+
+    def _forget_if_dead(self, run_id: str) -> bool:
+        try:
+            with self.run(run_id, timeout_seconds=0):
+                return True
+        except TransientError:
+            return False
+
+    @contextmanager
+    def _hold(self, name: str, what: str, timeout_seconds: float) -> Iterator[int]:
+        path = self._path(name)
+        make_private_folder(self.private_dir)
+        descriptors: list[int] = []
+        try:
+            path.parent.mkdir(exist_ok=True)
+            # Where the file system knows no flock this fails: another kind of lock would outlive a kill.
+            lock = FileLock(path, timeout_seconds, on_acquired=descriptors.append, fallback_to_soft=False)
+            lock.acquire()
+        except Timeout as error:
+            raise TransientError(
+                f"Waited {timeout_seconds:g} s for {what}: another run or command holds it",
+                kept="Nothing was changed",
+                remedy=f"Try again when that one has ended; {path} names the lock and is not to be removed",
+            ) from error
+        except OSError as error:
+            raise file_error(error, "locked", str(path)) from error
+        try:
+            yield descriptors[0]
+        finally:
+            lock.release()
+
+    def _path(self, name: str) -> Path:
+        if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z._-]*", name):
+            raise BadInputError(
+                f"{name!r} is not the name of a lock", remedy="Use letters, digits, '-' and '_'"
+            )
+        return self._folder / f"{name}.lock"
