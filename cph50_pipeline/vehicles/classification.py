@@ -110,37 +110,31 @@ def _classify_session(
     model: VehicleClassifier,
     previous: Classification | None,
 ) -> Classification:
-    if not session.is_home:
-        # Another charger's power says nothing of the car.
-        verdict: Verdict | None = Verdict(UNKNOWN, 0.0, "not at the home charger")
-    else:
-        verdict, failure = _ask(model, readings, candidate_ids)
-        if verdict is None and label is None:
-            return _after_failure(session, previous, failure)
+    # Another charger's power says nothing of the car.
+    elsewhere = Verdict(UNKNOWN, 0.0, "not at the home charger")
+    outcome = _ask(model, readings, candidate_ids) if session.is_home else elsewhere
     if label is not None:
-        return _by_hand(session, label, verdict)
-    assert verdict is not None
-    return _by_classifier(session, readings, verdict, previous)
+        return _by_hand(session, label, outcome)
+    if isinstance(outcome, Verdict):
+        return _by_classifier(session, readings, outcome, previous)
+    return _after_failure(session, previous, outcome)
 
 
 def _ask(
     model: VehicleClassifier, readings: Sequence[Reading], candidate_ids: Sequence[str]
-) -> tuple[Verdict | None, str]:
+) -> Verdict | str:
+    """The verdict, or how the classifier failed."""
     try:
-        return model.classify(readings, candidate_ids), ""
+        return model.classify(readings, candidate_ids)
     except Exception as error:  # whatever a classifier does wrong, the sessions must still be accounted
-        return None, f"the classifier failed ({type(error).__name__}: {error})"
+        return f"the classifier failed ({type(error).__name__}: {error})"
 
 
-def _by_hand(session: Session, label: Label, verdict: Verdict | None) -> Classification:
+def _by_hand(session: Session, label: Label, outcome: Verdict | str) -> Classification:
     reason = f"labelled by {label.labeled_by}"
-    contradicted = (
-        verdict is not None
-        and verdict.vehicle_id not in (UNKNOWN, label.vehicle_id)
-        and verdict.confidence > CONTRADICTION_CONFIDENCE
-    )
-    if contradicted and verdict is not None:
-        reason += f"; the classifier says {verdict.vehicle_id} ({verdict.confidence:.2f})"
+    contradicted = isinstance(outcome, Verdict) and _contradicts(outcome, label)
+    if isinstance(outcome, Verdict) and contradicted:
+        reason += f"; the classifier says {outcome.vehicle_id} ({outcome.confidence:.2f})"
     return Classification(
         session_id=session.session_id,
         vehicle_id=label.vehicle_id,
@@ -151,6 +145,11 @@ def _by_hand(session: Session, label: Label, verdict: Verdict | None) -> Classif
         needs_review=contradicted,
         reason=reason,
     )
+
+
+def _contradicts(verdict: Verdict, label: Label) -> bool:
+    is_other_car = verdict.vehicle_id not in (UNKNOWN, label.vehicle_id)
+    return is_other_car and verdict.confidence > CONTRADICTION_CONFIDENCE
 
 
 def _by_classifier(

@@ -53,6 +53,10 @@ class Verdict:
     reason: str
     is_stranger: bool = False
 
+    def __post_init__(self) -> None:  # noqa: D105 - the attributes say it
+        if not 0 <= self.confidence < 1:
+            raise ValueError(f"a confidence of {self.confidence} for {self.vehicle_id} is not in [0, 1)")
+
 
 class VehicleClassifier(Protocol):
     """Names the car of a session, or refuses to."""

@@ -19,7 +19,7 @@ from cph50_pipeline.charging.model import Reading
 MINIMUM_POWER_KW = 1.2
 # A steady car ripples by one or two percent; cars worth telling apart differ by more.
 LEVEL_WIDTH = 0.04
-# A level that fewer than this share of the charging readings touch is a passage, not a plateau.
+# A level through which less than this share of the energy flowed is a passage, not a plateau.
 MINIMUM_SHARE = 1 / 3
 MINIMUM_READINGS = 2
 # Counters lag behind their time stamps by up to minutes in a stored curve and by seconds when sampled live:
@@ -126,7 +126,7 @@ def _level(ordered_kw: Sequence[float], minimum_count: int, minimum_share: float
         weight = sum(ordered_kw[first : last + 1])
         if weight >= best_weight:
             best, best_weight = ordered_kw[first : last + 1], weight
-    enough = len(best) >= max(minimum_count, minimum_share * len(ordered_kw))
+    enough = len(best) >= minimum_count and best_weight >= minimum_share * sum(ordered_kw)
     return best if enough else ()
 
 

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cph50_pipeline.charging.model import Reading, Session
+from cph50_pipeline.vehicles.classification import Classification, classify_month, labelled_plateaus
+from cph50_pipeline.vehicles.classifier import (
+    LabelledPlateau,
+    NearestPlateau,
+    VehicleClassifier,
+    Verdict,
+    fit,
+)
+from cph50_pipeline.vehicles.config import VehicleConfig
+from cph50_pipeline.vehicles.features import Plateau
+from cph50_pipeline.vehicles.labels import LabelMap
+from cph50_pipeline_tests.unit.vehicles.curves import START, curve, session, steady
+
+ZONE = ZoneInfo("America/Los_Angeles")
+CONFIG = VehicleConfig.read({"vehicles": {"ember": {}, "tide": {}}}, "vehicle_config.json")
+LABELLED_AT = datetime(2026, 2, 1, 12, tzinfo=UTC)
+EMBER, TIDE = curve(steady(8.55)), curve(steady(9.05))
+NO_PREVIOUS: dict[str, Classification] = {}
+
+
+def trained(label_count: int = 8) -> NearestPlateau:
+    cases = [("ember", 8.55), ("tide", 9.05)] * label_count
+    return fit(
+        LabelledPlateau(str(index), car, Plateau(power, 0.03, 20, "power"))
+        for index, (car, power) in enumerate(cases)
+    )
+
+
+def labels(**vehicle_by_session: str) -> LabelMap:
+    entries = {
+        id_.removeprefix("s"): {
+            "vehicle_id": car,
+            "labeled_by": "anna",
+            "labeled_at": LABELLED_AT.isoformat(),
+        }
+        for id_, car in vehicle_by_session.items()
+    }
+    return LabelMap.read(entries, "session_vehicle_map.json", CONFIG.vehicles)
+
+
+def classify(
+    readings: Sequence[Reading],
+    *,
+    of: Session | None = None,
+    said: LabelMap | None = None,
+    model: VehicleClassifier | None = None,
+    previous: Classification | None = None,
+    config: VehicleConfig = CONFIG,
+) -> Classification:
+    one = of or session("41")
+    before = {previous.session_id: previous} if previous else {}
+    found = classify_month(
+        [one], {one.session_id: readings}, said or labels(), config, model or trained(), before, ZONE
+    )
+    return found[0]
+
+
+class Broken:
+    version = "broken"
+
+    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
+        raise ZeroDivisionError("no spread")
+
+
+class Boastful:
+    version = "boastful"
+
+    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
+        return Verdict("ember", 1.0, "certain")
+
+
+def test_the_classifier_names_the_car_when_nobody_else_did() -> None:
+    found = classify(TIDE)
+    assert (found.vehicle_id, found.labeled_by, found.final) == ("tide", "classifier", True)
+    assert found.labeled_at == max(reading.at for reading in TIDE)
+    assert 0.7 < found.confidence < 1
+    assert not found.needs_review
+
+
+def test_a_person_goes_before_the_classifier() -> None:
+    found = classify(EMBER, said=labels(s41="tide"), model=trained(2))
+    assert (found.vehicle_id, found.labeled_by, found.labeled_at) == ("tide", "manual", LABELLED_AT)
+    assert found.confidence == 1
+    assert "anna" in found.reason
+    assert not found.needs_review
+
+
+def test_a_label_that_a_sure_classifier_contradicts_stands_and_is_reviewed() -> None:
+    found = classify(EMBER, said=labels(s41="tide"))
+    assert (found.vehicle_id, found.needs_review) == ("tide", True)
+    assert "the classifier says ember" in found.reason
+
+
+def test_a_label_that_the_classifier_wrote_is_not_a_persons_word() -> None:
+    entry = {"41": {"vehicle_id": "tide", "labeled_by": "classifier"}}
+    said = LabelMap.read(entry, "session_vehicle_map.json", CONFIG.vehicles)
+    assert classify(EMBER, said=said).vehicle_id == "ember"
+
+
+def test_without_labels_and_model_every_session_is_unknown_and_nothing_calls_for_review() -> None:
+    found = classify(EMBER, model=fit([]))
+    assert (found.vehicle_id, found.confidence) == ("unknown", 0)
+    assert (found.labeled_by, found.labeled_at) == (None, None)
+    assert not found.needs_review
+
+
+def test_a_car_that_resembles_none_is_unknown_and_reviewed() -> None:
+    found = classify(curve(steady(7.2)))
+    assert (found.vehicle_id, found.needs_review) == ("unknown", True)
+
+
+def test_a_car_known_from_one_label_only_is_reviewed() -> None:
+    found = classify(EMBER, model=trained(1))
+    assert (found.vehicle_id, found.needs_review) == ("ember", True)
+
+
+def test_an_idle_session_is_unknown_and_not_reviewed() -> None:
+    found = classify(curve([0.0] * 20))
+    assert (found.vehicle_id, found.needs_review) == ("unknown", False)
+
+
+def test_a_session_without_any_reading_is_unknown() -> None:
+    assert classify([]).vehicle_id == "unknown"
+
+
+def test_a_public_station_tells_nothing_of_the_car() -> None:
+    away = session("41", is_home=False)
+    assert classify(TIDE, of=away).vehicle_id == "unknown"
+    assert classify(TIDE, of=away, said=labels(s41="tide")).vehicle_id == "tide"
+
+
+def test_while_a_session_is_open_its_car_is_provisional() -> None:
+    provisional = classify(TIDE[:3], of=session("41", is_open=True))
+    assert (provisional.vehicle_id, provisional.final) == ("tide", False)
+    final = classify(TIDE, previous=provisional)
+    assert final.final
+    assert final.labeled_at == provisional.labeled_at == TIDE[2].at
+
+
+def test_a_provisional_car_is_revised_when_more_was_read() -> None:
+    provisional = classify(EMBER[:3], of=session("41", is_open=True))
+    final = classify(TIDE, previous=provisional)
+    assert final.vehicle_id == "tide"
+    assert final.labeled_at == TIDE[-1].at
+
+
+def test_the_time_of_a_label_changes_only_with_the_label() -> None:
+    first = classify(TIDE[:8])
+    more = classify(TIDE, model=trained(20), previous=first)
+    assert more.confidence != first.confidence
+    assert more.labeled_at == first.labeled_at
+    by_hand = classify(TIDE, said=labels(s41="tide"), previous=more)
+    assert by_hand.labeled_at == LABELLED_AT
+    taken_back = classify(TIDE, previous=by_hand)
+    assert (taken_back.labeled_by, taken_back.labeled_at) == ("classifier", TIDE[-1].at)
+
+
+def test_only_cars_of_the_household_on_the_local_day_are_candidates() -> None:
+    sold = {"vehicles": {"ember": {}, "tide": {"valid_periods": [{"to": "2026-01-06"}]}}}
+    config = VehicleConfig.read(sold, "vehicle_config.json")
+    assert START.date().isoformat() == "2026-01-07"  # in UTC; at home it is still the day before
+    assert classify(TIDE, config=config).vehicle_id == "tide"
+    assert (
+        classify(TIDE, of=session("41", start=START + timedelta(hours=2)), config=config).vehicle_id
+        == "unknown"
+    )
+
+
+@pytest.mark.parametrize("model", [Broken(), Boastful()], ids=["raises", "claims certainty"])
+def test_a_classifier_that_fails_leaves_the_last_label_standing(model: VehicleClassifier) -> None:
+    before = classify(TIDE[:3], of=session("41", is_open=True))
+    after = classify(TIDE, model=model, previous=before)
+    assert (after.vehicle_id, after.confidence, after.labeled_at) == (
+        "tide",
+        before.confidence,
+        before.labeled_at,
+    )
+    assert (after.final, after.needs_review) == (True, True)
+    assert "the classifier failed" in after.reason
+
+
+def test_a_classifier_that_fails_without_a_label_before_leaves_unknown() -> None:
+    found = classify(TIDE, model=Broken())
+    assert (found.vehicle_id, found.labeled_by, found.needs_review) == ("unknown", None, True)
+    assert "ZeroDivisionError: no spread" in found.reason
+
+
+def test_a_classifier_that_fails_does_not_bring_back_a_label_that_a_person_took_away() -> None:
+    by_hand = classify(TIDE, said=labels(s41="ember"))
+    assert classify(TIDE, model=Broken(), previous=by_hand).vehicle_id == "unknown"
+
+
+def test_a_classifier_that_fails_does_not_touch_a_persons_label() -> None:
+    found = classify(TIDE, said=labels(s41="ember"), model=Broken())
+    assert (found.vehicle_id, found.needs_review) == ("ember", False)
+
+
+def test_a_month_is_sorted_by_session_and_the_same_when_done_again() -> None:
+    sessions = [session("43"), session("41", is_open=True), session("42")]
+    readings = {"41": TIDE, "43": EMBER}
+    once = classify_month(sessions, readings, labels(s42="ember"), CONFIG, trained(), NO_PREVIOUS, ZONE)
+    assert [found.session_id for found in once] == ["41", "42", "43"]
+    previous = {found.session_id: found for found in once}
+    assert (
+        classify_month(sessions[::-1], readings, labels(s42="ember"), CONFIG, trained(), previous, ZONE)
+        == once
+    )
+
+
+def test_a_classification_is_written_with_offsets_and_read_back_as_it_was() -> None:
+    found = classify(TIDE)
+    written = json.loads(json.dumps(found.model_dump(mode="json")))
+    assert written["labeled_at"].endswith("+00:00")
+    assert list(written) == [
+        "session_id", "vehicle_id", "confidence", "labeled_by", "labeled_at", "final", "needs_review",
+        "reason",
+    ]  # fmt: skip
+    assert Classification.model_validate(written) == found
+
+
+def test_only_sessions_at_home_with_a_persons_label_and_a_plateau_are_trained_on() -> None:
+    sessions = [session("43"), session("41"), session("42"), session("44", is_home=False), session("45")]
+    readings = {"41": TIDE, "43": EMBER, "44": TIDE, "45": TIDE}
+    said = labels(s41="tide", s42="ember", s43="ember", s44="tide")
+    cases = labelled_plateaus(sessions, readings, said)
+    assert [(case.session_id, case.vehicle_id) for case in cases] == [("41", "tide"), ("43", "ember")]
