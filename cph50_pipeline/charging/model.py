@@ -1,4 +1,7 @@
-"""The words of charging: a reading, a session. Values only; the rules that make them stand beside this module."""
+"""The words of charging: a reading, a session, a slot, whose car it was.
+
+Values only; the rules that make them stand beside this module.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 Origin = Literal["window", "curve"]
+UNKNOWN_VEHICLE = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Session:
         charger_label: Tells chargers apart without identifying them; None when unknown.
         curve: The readings that came with the session, in order of time.
         last_update: When the charger last reported (UTC), None when not answered.
-        flags: What was corrected or is doubtful, sorted.
+        flags: What was corrected or is doubtful, sorted; `sessions.FLAGS` says what each means.
     """
 
     session_id: str
@@ -64,3 +68,25 @@ class Session:
     def is_open(self) -> bool:
         """Whether the session still runs."""
         return self.end is None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Whose session it was, as far as is known.
+
+    Attributes:
+        vehicle_id: Key of the vehicle's configuration, or "unknown".
+        confidence: From 0 to 1; None when nothing was concluded.
+    """
+
+    vehicle_id: str = UNKNOWN_VEHICLE
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleCard:
+    """What a reader is shown of a vehicle. Each part is None when it was not configured."""
+
+    name: str | None
+    make: str | None
+    model: str | None

@@ -1,0 +1,193 @@
+"""The month's answers as they are stored, and how a new answer meets an old one.
+
+Here lives what was answered (`chargepoint_activity/YYYY-MM.json`) and which of two answers says more. What
+the answers mean (ends set right, flags) lives in `sessions.py`; how they are fetched, in `sources/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus, SessionAnswer
+from cph50_pipeline.charging.fields import read_document
+from cph50_pipeline.civil_time import from_epoch_ms, month_of, parse_month
+from cph50_pipeline.errors import BadInputError
+
+ENERGY_RESOLUTION_KWH = 1e-6
+
+Stored = TypeVar("Stored", ActivityRow, ChargingStatus)
+
+
+def _month(text: str) -> str:
+    try:
+        return parse_month(text)
+    except BadInputError as error:
+        raise ValueError(error.message) from error
+
+
+class StoredSession(BaseModel):
+    """What is known of one session: its row in the activity, its status with the curve, or both."""
+
+    model_config = ConfigDict(frozen=True)
+
+    activity: ActivityRow | None = None
+    status: ChargingStatus | None = None
+
+    @model_validator(mode="after")
+    def _holds_an_answer(self) -> StoredSession:
+        if self.activity is None and self.status is None:
+            raise ValueError("holds neither activity nor status")
+        return self
+
+    @property
+    def answers(self) -> tuple[SessionAnswer, ...]:
+        """The answers at hand, the one that says more first; the status where both say the same."""
+        known = [answer for answer in (self.status, self.activity) if answer is not None]
+        return tuple(sorted(known, key=_progress, reverse=True))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether any answer calls the session over."""
+        return any(answer.has_ended for answer in self.answers)
+
+    def document(self) -> dict[str, Any]:
+        """Both answers as answered, fit for JSON."""
+        return {
+            "activity": self.activity.as_answered() if self.activity else None,
+            "status": self.status.as_answered() if self.status else None,
+        }
+
+
+class ActivityMonth(BaseModel):
+    """A month's sessions by id, as answered.
+
+    Attributes:
+        month: The month key; a session belongs to the month of its local start.
+        closed: Whether the month is final, so that it is no longer polled. Fuller answers still replace.
+        sessions: By session id.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    month: Annotated[str, AfterValidator(_month)]
+    closed: bool = False
+    sessions: dict[str, StoredSession] = {}
+
+    @model_validator(mode="after")
+    def _keyed_by_their_ids(self) -> ActivityMonth:
+        for session_id, stored in self.sessions.items():
+            wrong = {answer.session_id for answer in stored.answers} - {session_id}
+            if wrong:
+                raise ValueError(f"session {session_id} holds an answer of session {min(wrong)}")
+        return self
+
+    @classmethod
+    def read(cls, document: object, name: str) -> ActivityMonth:
+        """Read a stored month; `name` is the file's, for the error.
+
+        Raises:
+            BadInputError: naming the file, the session and the field.
+        """
+        return read_document(cls, document, name)
+
+    def document(self) -> dict[str, Any]:
+        """The month fit for JSON: sessions sorted by id, answers as answered, no run time."""
+        return {
+            "month": self.month,
+            "closed": self.closed,
+            "sessions": {key: self.sessions[key].document() for key in sorted(self.sessions)},
+        }
+
+
+def merge(
+    month: ActivityMonth, rows: Iterable[ActivityRow], statuses: Iterable[ChargingStatus], zone: ZoneInfo
+) -> ActivityMonth:
+    """The month with new answers taken in.
+
+    Answers of sessions that start in another local month are left out. A fuller answer replaces an earlier
+    one, never the other way; a row and a status are judged apart. The result depends on the set of answers
+    alone, not on their order or number, so that a run may be repeated or overtaken.
+    """
+    sessions = dict(month.sessions)
+    for row in rows:
+        if _starts_in(month.month, row, zone):
+            known = sessions.get(row.session_id)
+            sessions[row.session_id] = StoredSession(
+                activity=_fuller(known.activity if known else None, row),
+                status=known.status if known else None,
+            )
+    for status in statuses:
+        if _starts_in(month.month, status, zone):
+            known = sessions.get(status.session_id)
+            sessions[status.session_id] = StoredSession(
+                activity=known.activity if known else None,
+                status=_fuller(known.status if known else None, status),
+            )
+    return ActivityMonth(month=month.month, closed=month.closed, sessions=sessions)
+
+
+def needs_detail(stored: StoredSession | None, row: ActivityRow) -> bool:
+    """Whether a session's status is worth a request: there is none, or the row knows of more.
+
+    Two answers that agree on the end and the energy leave nothing to learn, whatever else differs.
+    """
+    if stored is None or stored.status is None:
+        return True
+    status = stored.status
+    if row.has_ended != status.has_ended:
+        return row.has_ended
+    if row.energy_kwh > status.energy_kwh + ENERGY_RESOLUTION_KWH:
+        return True
+    return not row.has_ended and as_of_ms(row) > as_of_ms(status)
+
+
+def open_sessions(month: ActivityMonth) -> list[str]:
+    """The ids of sessions that no answer calls over, sorted."""
+    return sorted(key for key, stored in month.sessions.items() if not stored.has_ended)
+
+
+def as_of_ms(answer: SessionAnswer) -> int:
+    """The latest moment (Unix ms) that an answer speaks of: its last update or its curve's last point."""
+    points = answer.update_data if isinstance(answer, ChargingStatus) else []
+    return max(
+        [answer.start_time, answer.last_update_data_timestamp or 0, *(point.timestamp for point in points)]
+    )
+
+
+def says_less(answer: SessionAnswer, other: SessionAnswer) -> bool:
+    """Whether `answer` is less full than `other`, an answer of the same kind."""
+    return _fullness(answer) < _fullness(other)
+
+
+def _starts_in(month: str, answer: SessionAnswer, zone: ZoneInfo) -> bool:
+    return month_of(from_epoch_ms(answer.start_time), zone) == month
+
+
+def _progress(answer: SessionAnswer) -> tuple[bool, int, float]:
+    """How far a session had come when it was answered; comparable between a row and a status."""
+    return answer.has_ended, as_of_ms(answer), answer.energy_kwh
+
+
+def _fullness(answer: SessionAnswer) -> tuple[bool, int, float, int, int]:
+    """How much an answer says: ended, last update, energy, points of its curve, fields that hold a value."""
+    fields = answer.as_answered()
+    points = len(answer.update_data) if isinstance(answer, ChargingStatus) else 0
+    return *_progress(answer), points, sum(value is not None for value in fields.values())
+
+
+def _fuller(known: Stored | None, new: Stored) -> Stored:
+    if known is None or known == new:
+        return new
+    before, after = _fullness(known), _fullness(new)
+    if before == after:  # neither says more: any choice is good that does not depend on the order
+        return max(known, new, key=_canonical)
+    return new if after > before else known
+
+
+def _canonical(answer: SessionAnswer) -> str:
+    return json.dumps(answer.as_answered(), sort_keys=True)
