@@ -1,0 +1,231 @@
+"""Running the simulator: inside this process for tests and the embedded source, or in the foreground.
+
+HTTP libraries are imported when a server starts, not when this module is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.simulator.answers import Answers, HouseholdAnswers
+from cph50_pipeline.simulator.clock import SimulatedClock
+from cph50_pipeline.simulator.faults import FaultQueue
+from cph50_pipeline.simulator.household import Household
+from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
+from cph50_pipeline.simulator.replay import ReplayAnswers
+from cph50_pipeline.simulator.sessions import PlannedSession
+from cph50_pipeline.simulator.state import Account, RequestLog, SimulatorState
+from cph50_pipeline.simulator.tokens import Tokens
+
+if TYPE_CHECKING:
+    import uvicorn
+
+LOOPBACK = "127.0.0.1"
+_STOP_SECONDS = 10.0
+
+
+class RunningSimulator:
+    """A simulated ChargePoint that answers on loopback while the `with` block, or until `stop()`, lasts.
+
+    Args:
+        household: Who charges; the default household when None.
+        replay: A folder of recorded answers to serve instead of a household's.
+        clock: The simulator's time; the wall clock when None.
+        plug_ins_file: Where plug-ins by hand are remembered; in memory when None.
+        account: Who may log in.
+        token_lifetime_seconds: How long a token holds on the simulator's clock; None for ever.
+        port: 0 picks a free one.
+
+    Raises:
+        BadInputError: when there is nothing to replay, or the plug-ins file is not one.
+        OSError: from `start`, when the port is taken.
+    """
+
+    def __init__(
+        self,
+        household: Household | None = None,
+        *,
+        replay: Path | None = None,
+        clock: SimulatedClock | None = None,
+        plug_ins_file: Path | None = None,
+        account: Account | None = None,
+        token_lifetime_seconds: float | None = None,
+        host: str = LOOPBACK,
+        port: int = 0,
+    ) -> None:
+        plan = household or Household()
+        live = LiveHousehold(plan, PlugInBook(plug_ins_file))
+        answers: Answers = HouseholdAnswers(live) if replay is None else ReplayAnswers(replay)
+        self._state = SimulatorState(
+            answers=answers,
+            household=live if replay is None else None,
+            clock=clock or SimulatedClock(),
+            tokens=Tokens(plan.seed, token_lifetime_seconds),
+            account=account or Account(),
+        )
+        self._address = (host, port)
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The server's root, ending in "/"."""
+        host, port = self._address
+        return f"http://{host}:{port}/"
+
+    @property
+    def discovery_url(self) -> str:
+        """Where discovery answers: for `CPH50_CHARGEPOINT_DISCOVERY_URL`."""
+        return f"{self.base_url}discovery/v3/globalconfig"
+
+    @property
+    def account(self) -> Account:
+        """Who may log in."""
+        return self._state.account
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """The simulator's time."""
+        return self._state.clock
+
+    @property
+    def faults(self) -> FaultQueue:
+        """What goes wrong next."""
+        return self._state.faults
+
+    @property
+    def requests(self) -> RequestLog:
+        """What was asked so far."""
+        return self._state.requests
+
+    @property
+    def household(self) -> LiveHousehold:
+        """Who charges.
+
+        Raises:
+            BadInputError: when recorded answers are replayed.
+        """
+        if self._state.household is None:
+            raise BadInputError("Recorded answers are replayed: there is no simulated household")
+        return self._state.household
+
+    def plug_in(self, car: str, minutes: float = 45, at: datetime | None = None) -> PlannedSession:
+        """Plug a car in, now or at an instant, and return its session.
+
+        Raises:
+            BadInputError: for an unknown car or less than a minute.
+        """
+        return self.household.plug_in(at or self.clock.now(), car, minutes)
+
+    def expire_tokens(self) -> None:
+        """Refuse every token given so far; the next login gives a good one."""
+        self._state.tokens.expire_all()
+
+    def start(self) -> Self:
+        """Bind the port and answer from a thread of this process.
+
+        Raises:
+            OSError: when the port is taken.
+        """
+        listener = socket.create_server(self._address)
+        self._address = listener.getsockname()[:2]
+        ready = threading.Event()
+        self._server = _build_server(self._state, ready.set)
+        run = self._server.run
+        self._thread = threading.Thread(target=lambda: run([listener]), name="simulator", daemon=True)
+        self._thread.start()
+        ready.wait(_STOP_SECONDS)
+        return self
+
+    def stop(self) -> None:
+        """Cut what is running and free the port."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(_STOP_SECONDS)
+        self._server = self._thread = None
+
+    def wait(self) -> None:
+        """Block until the server stops."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+
+def serve(
+    host: str = LOOPBACK,
+    port: int = 8001,
+    *,
+    household: Household | None = None,
+    replay: Path | None = None,
+    clock: SimulatedClock | None = None,
+    plug_ins_file: Path | None = None,
+    announce: Callable[[RunningSimulator], None] | None = None,
+) -> None:
+    """Serve until interrupted; `announce` is told when the simulator answers.
+
+    Raises:
+        BadInputError: when the port is taken, or the arguments are those of no simulator.
+    """
+    simulator = RunningSimulator(
+        household, replay=replay, clock=clock, plug_ins_file=plug_ins_file, host=host, port=port
+    )
+    try:
+        simulator.start()
+    except OSError as error:
+        raise BadInputError(f"Port {port} is taken: {error.strerror}", remedy="Choose another one") from error
+    try:
+        if announce is not None:
+            announce(simulator)
+        simulator.wait()
+    finally:
+        simulator.stop()
+
+
+def _build_server(state: SimulatorState, when_ready: Callable[[], None]) -> uvicorn.Server:
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    from cph50_pipeline.simulator.chargepoint import build_app
+    from cph50_pipeline.simulator.control import build_control_routes
+
+    class CuttableProtocol(H11Protocol):
+        """Hands each request its connection's transport, so that a fault can cut it."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.app_state = {**self.app_state, "transport": transport}
+            self.access_log = False
+
+    class QuietConfig(uvicorn.Config):
+        """Leaves the logging of the process that embeds the simulator alone."""
+
+        def configure_logging(self) -> None:
+            return
+
+    class AnnouncedServer(uvicorn.Server):
+        """Tells when it answers."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            when_ready()
+
+    app = build_app(state, build_control_routes(state))
+    return AnnouncedServer(QuietConfig(app, http=CuttableProtocol, loop="asyncio", lifespan="off", ws="none"))
