@@ -1,13 +1,14 @@
 """Civil time: the one place that turns instants into local days and months, and back.
 
-Instants are timezone-aware datetimes in UTC. A month is its key, "2026-01". Days have 23, 24 or 25 hours and months
-have as many hours as the zone's rules give them; nothing here adds fixed lengths to local times.
-No clock is read here: times come in as arguments.
+Instants are timezone-aware datetimes in UTC. A month is its key, "2026-01". Days have 23, 24 or 25 hours and
+months have as many hours as the zone's rules give them; nothing here adds fixed lengths to local times. No
+clock is read here: times come in as arguments.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -43,11 +44,17 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
 
     Where the zone skips local midnight, the day begins at the first instant that exists.
     """
-    start = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-    if local_date(start, zone) < day:  # midnight fell into a gap
-        before = datetime(day.year, day.month, day.day, tzinfo=zone, fold=1).astimezone(UTC)
-        return max(start, before)
-    return start
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    begins = midnight.astimezone(UTC)
+    if begins.astimezone(zone).hour == begins.astimezone(zone).minute == 0:
+        return begins
+    before = midnight.replace(fold=1).astimezone(UTC)  # in a gap the two folds lie on either side of it
+    seconds = bisect_left(
+        range(int((begins - before).total_seconds())),
+        day,
+        key=lambda second: local_date(before + timedelta(seconds=second), zone),
+    )
+    return before + timedelta(seconds=seconds)
 
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

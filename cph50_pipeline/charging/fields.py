@@ -45,7 +45,7 @@ def read_document(model: type[Model], document: object, name: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        details = "; ".join(_explain(detail) for detail in error.errors(include_url=False))
+        details = "; ".join(_explain(detail) for detail in error.errors(include_url=False, include_input=False))
         raise BadInputError(
             f"{name}: {details}",
             kept="The file was left as it is",

@@ -78,7 +78,7 @@ def _typed(session_id: str, stored: StoredSession) -> Session:
         cost=_first(answers, "total_amount"),
         power_kw=_first(answers, "power_kw"),
         is_home=home is None or bool(home),
-        charger_label=_charger_label(answers),
+        charger_label=next((answer.charger_label for answer in answers if answer.charger_label), None),
         curve=_curve(stored.status.update_data if stored.status else []),
         last_update=_last_update(answers),
         flags=("end_corrected",) if end != reported_end and stored.has_ended else (),
@@ -89,11 +89,6 @@ def _first(answers: Sequence[SessionAnswer], field: str) -> float | None:
     """The first answered number; ChargePoint leaves some out of one answer and not of the other."""
     values = (getattr(answer, field) for answer in answers)
     return next((value for value in values if value is not None), None)
-
-
-def _charger_label(answers: Sequence[SessionAnswer]) -> str | None:
-    labels = ((answer.model_extra or {}).get("charger_label") for answer in answers)
-    return next((str(label) for label in labels if label), None)
 
 
 def _instant(milliseconds: float | None) -> datetime | None:
