@@ -10,12 +10,14 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
-from cph50_pipeline.charging.model import Reading, Session
-from cph50_pipeline.civil_time import format_instant, local_date
+from cph50_pipeline.charging.fields import Instant, read_document
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading, Session
+from cph50_pipeline.civil_time import local_date
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.vehicles.classifier import LabelledPlateau, VehicleClassifier, Verdict
-from cph50_pipeline.vehicles.config import UNKNOWN, VehicleConfig, candidates
+from cph50_pipeline.vehicles.config import VehicleConfig, candidates
 from cph50_pipeline.vehicles.features import plateau_power_kw
 from cph50_pipeline.vehicles.labels import Label, LabelMap
 
@@ -43,14 +45,31 @@ class Classification(BaseModel):
     vehicle_id: str
     confidence: float = Field(ge=0, le=1)
     labeled_by: Literal["manual", "classifier"] | None
-    labeled_at: AwareDatetime | None
+    labeled_at: Instant | None
     final: bool
     needs_review: bool
     reason: str
 
-    @field_serializer("labeled_at")
-    def _with_offset(self, labeled_at: datetime | None) -> str | None:
-        return None if labeled_at is None else format_instant(labeled_at)
+
+def read_classifications(document: object, name: str) -> list[Classification]:
+    """Read the parsed `classifications/YYYY-MM.json`.
+
+    Raises:
+        BadInputError: naming the file, the session and what is wrong with it.
+    """
+    if not isinstance(document, list):
+        raise BadInputError(
+            f"{name} is not a list of classifications", remedy="Restore it from the last commit"
+        )
+    return [
+        read_document(Classification, entry, f"{name}: {_place(entry, at)}")
+        for at, entry in enumerate(document)
+    ]
+
+
+def _place(entry: object, index: int) -> str:
+    session_id = entry.get("session_id") if isinstance(entry, Mapping) else None
+    return f"entry {index}" if session_id is None else f"session {session_id}"
 
 
 def classify_month(
@@ -111,7 +130,7 @@ def _classify_session(
     previous: Classification | None,
 ) -> Classification:
     # Another charger's power says nothing of the car.
-    elsewhere = Verdict(UNKNOWN, 0.0, "not at the home charger")
+    elsewhere = Verdict(UNKNOWN_VEHICLE, 0.0, "not at the home charger")
     outcome = _ask(model, readings, candidate_ids) if session.is_home else elsewhere
     if label is not None:
         return _by_hand(session, label, outcome)
@@ -148,14 +167,14 @@ def _by_hand(session: Session, label: Label, outcome: Verdict | str) -> Classifi
 
 
 def _contradicts(verdict: Verdict, label: Label) -> bool:
-    is_other_car = verdict.vehicle_id not in (UNKNOWN, label.vehicle_id)
+    is_other_car = verdict.vehicle_id not in (UNKNOWN_VEHICLE, label.vehicle_id)
     return is_other_car and verdict.confidence > CONTRADICTION_CONFIDENCE
 
 
 def _by_classifier(
     session: Session, readings: Sequence[Reading], verdict: Verdict, previous: Classification | None
 ) -> Classification:
-    is_known = verdict.vehicle_id != UNKNOWN
+    is_known = verdict.vehicle_id != UNKNOWN_VEHICLE
     return Classification(
         session_id=session.session_id,
         vehicle_id=verdict.vehicle_id,
@@ -187,7 +206,7 @@ def _after_failure(session: Session, previous: Classification | None, failure: s
         )
     return Classification(
         session_id=session.session_id,
-        vehicle_id=UNKNOWN,
+        vehicle_id=UNKNOWN_VEHICLE,
         confidence=0.0,
         labeled_by=None,
         labeled_at=None,

@@ -17,9 +17,9 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cph50_pipeline.charging.model import Reading
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.config import UNKNOWN, explain
+from cph50_pipeline.vehicles.config import explain
 from cph50_pipeline.vehicles.features import MINIMUM_POWER_KW, Plateau, plateau_power_kw
 
 # What the spread between a car's own sessions is taken for until labels say otherwise, and the number of
@@ -142,7 +142,7 @@ class NearestPlateau(BaseModel):
         """See `VehicleClassifier.classify`."""
         plateau = plateau_power_kw(readings)
         if plateau is None:
-            return Verdict(UNKNOWN, 0.0, "no steady charging seen")
+            return Verdict(UNKNOWN_VEHICLE, 0.0, "no steady charging seen")
         return self.judge(plateau, candidates)
 
     def judge(self, plateau: Plateau, candidates: Collection[str]) -> Verdict:
@@ -150,17 +150,17 @@ class NearestPlateau(BaseModel):
         known = {id_: self.vehicles[id_] for id_ in sorted(candidates) if id_ in self.vehicles}
         measured = f"plateau {plateau.power_kw:.2f} kW from {plateau.reading_count} {_NOUN[plateau.origin]}"
         if not known:
-            return Verdict(UNKNOWN, 0.0, f"{measured}; no candidate car has labelled sessions")
+            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{measured}; no candidate car has labelled sessions")
         likelihoods = _likelihoods(plateau, known)
         # Far from every car all densities are zero; the distance still tells which is nearest.
         best = max(known, key=lambda id_: (likelihoods[id_], -_distance(plateau, known[id_]), id_))
         vehicle = known[best]
         compared = f"{measured}; nearest is {best} at {vehicle.plateau_power_kw:.2f} kW"
         if _distance(plateau, vehicle) > self.rejection_distance:
-            return Verdict(UNKNOWN, 0.0, f"{compared}, too far away", is_stranger=True)
+            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, too far away", is_stranger=True)
         posterior = _posterior(best, likelihoods)
         if posterior < MINIMUM_POSTERIOR:
-            return Verdict(UNKNOWN, 0.0, f"{compared}, another is as near", is_stranger=True)
+            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, another is as near", is_stranger=True)
         confidence = round(posterior * _vouched_share(vehicle.label_count), 4)
         return Verdict(best, confidence, f"{compared} ({vehicle.label_count} labelled)")
 
@@ -169,7 +169,7 @@ def fit(labelled: Iterable[LabelledPlateau]) -> NearestPlateau:
     """The model that these labelled sessions support; without any, a model that knows no car."""
     by_vehicle: dict[str, list[float]] = {}
     for session in labelled:
-        if session.vehicle_id != UNKNOWN:
+        if session.vehicle_id != UNKNOWN_VEHICLE:
             by_vehicle.setdefault(session.vehicle_id, []).append(session.plateau.power_kw)
     return NearestPlateau(vehicles={id_: _learn(powers) for id_, powers in sorted(by_vehicle.items())})
 

@@ -7,10 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, VehicleCard
 from cph50_pipeline.errors import BadInputError
-
-UNKNOWN = "unknown"
-"""The vehicle of a session that no known car explains; never the id of a car."""
 
 VehicleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
@@ -73,8 +71,8 @@ class VehicleConfig(BaseModel):
 
     @model_validator(mode="after")
     def _no_car_called_unknown(self) -> Self:
-        if UNKNOWN in self.vehicles:
-            raise ValueError(f"'{UNKNOWN}' cannot be the id of a car")
+        if UNKNOWN_VEHICLE in self.vehicles:
+            raise ValueError(f"'{UNKNOWN_VEHICLE}' cannot be the id of a car")
         return self
 
     @classmethod
@@ -92,6 +90,13 @@ class VehicleConfig(BaseModel):
             return cls.model_validate(document)
         except ValidationError as error:
             raise BadInputError(f"{name}: {explain(error)}", remedy=f"Correct {name} and run again") from None
+
+    def cards(self) -> dict[str, VehicleCard]:
+        """What a reader is shown of each car, by id."""
+        return {
+            id_: VehicleCard(name=vehicle.display_name(id_), make=vehicle.make, model=vehicle.model)
+            for id_, vehicle in self.vehicles.items()
+        }
 
 
 def candidates(config: VehicleConfig, on: date) -> list[str]:

@@ -58,19 +58,19 @@ def plateau_power_kw(readings: Iterable[Reading]) -> Plateau | None:
     Returns:
         None when the car idled, trickled, only passed through levels, or was seen too briefly to tell.
     """
-    distinct = distinct_readings(readings)
-    powers = [reading.power_kw for reading in distinct if reading.power_kw is not None]
+    telling = telling_readings(readings)
+    powers = [reading.power_kw for reading in telling if reading.power_kw is not None]
     level = _level(_charging(powers), MINIMUM_READINGS, MINIMUM_SHARE)
     if level:
         return _plateau(level, "power")
     for span in COUNTER_SPANS:
-        level = _level(_charging(_counter_rates_kw(distinct, span)), MINIMUM_SPANS, MINIMUM_SPAN_SHARE)
+        level = _level(_charging(_counter_rates_kw(telling, span)), MINIMUM_SPANS, MINIMUM_SPAN_SHARE)
         if level:
             return _plateau(level, "counter")
     return None
 
 
-def distinct_readings(readings: Iterable[Reading]) -> list[Reading]:
+def telling_readings(readings: Iterable[Reading]) -> list[Reading]:
     """The readings in order of time, one an instant, without those that only repeat the one before.
 
     Of several at one instant the one that says most stands: any power before none, higher before lower.

@@ -11,18 +11,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AliasChoices,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    field_serializer,
 )
 
-from cph50_pipeline.civil_time import format_instant
+from cph50_pipeline.charging.fields import Instant
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.config import UNKNOWN, explain
+from cph50_pipeline.vehicles.config import explain
 
 BY_CLASSIFIER = "classifier"
 
@@ -49,17 +48,13 @@ class Label(BaseModel):
     labeled_by: str = Field(
         default="manual", min_length=1, validation_alias=AliasChoices("labeled_by", "source")
     )
-    labeled_at: Annotated[AwareDatetime | None, BeforeValidator(_aware)] = None
+    labeled_at: Annotated[Instant | None, BeforeValidator(_aware)] = None
     note: str | None = None
 
     @property
     def is_truth(self) -> bool:
         """Whether a person made it; training and precedence look at no other."""
         return self.labeled_by != BY_CLASSIFIER
-
-    @field_serializer("labeled_at")
-    def _with_offset(self, labeled_at: datetime | None) -> str | None:
-        return None if labeled_at is None else format_instant(labeled_at)
 
 
 class LabelMap:
@@ -110,7 +105,7 @@ def _read_label(entry: object, place: str, vehicle_ids: Collection[str]) -> Labe
     except ValidationError as error:
         remedy = 'Write it as {"vehicle_id": "...", "labeled_by": "...", "labeled_at": "..."}'
         raise BadInputError(f"{place}: {explain(error)}", remedy=remedy) from None
-    if label.is_truth and label.vehicle_id not in vehicle_ids and label.vehicle_id != UNKNOWN:
+    if label.is_truth and label.vehicle_id not in vehicle_ids and label.vehicle_id != UNKNOWN_VEHICLE:
         known = ", ".join(sorted(vehicle_ids)) or "none"
         remedy = f"Name one of vehicle_config.json ({known}), or add it there"
         raise BadInputError(f"{place}: there is no vehicle '{label.vehicle_id}'", remedy=remedy)

@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cph50_pipeline.charging.model import Reading, Session
-from cph50_pipeline.vehicles.classification import Classification, classify_month, labelled_plateaus
+from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.vehicles.classification import (
+    Classification,
+    classify_month,
+    labelled_plateaus,
+    read_classifications,
+)
 from cph50_pipeline.vehicles.classifier import (
     LabelledPlateau,
     NearestPlateau,
@@ -225,7 +231,21 @@ def test_a_classification_is_written_with_offsets_and_read_back_as_it_was() -> N
         "session_id", "vehicle_id", "confidence", "labeled_by", "labeled_at", "final", "needs_review",
         "reason",
     ]  # fmt: skip
-    assert Classification.model_validate(written) == found
+    assert read_classifications([written], "classifications/2026-01.json") == [found]
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ({}, "not a list"),
+        ([7], "entry 0"),
+        ([{"session_id": "41", "confidence": 2}], "session 41"),
+    ],
+)
+def test_a_damaged_month_of_classifications_is_refused_with_its_session(document: object, named: str) -> None:
+    with pytest.raises(BadInputError, match=named) as raised:
+        read_classifications(document, "classifications/2026-01.json")
+    assert "classifications/2026-01.json" in str(raised.value)
 
 
 def test_only_sessions_at_home_with_a_persons_label_and_a_plateau_are_trained_on() -> None:

@@ -46,6 +46,11 @@ def test_fields_that_we_do_not_know_are_kept() -> None:
     assert config.model_dump()["vehicles"]["ember"]["towbar"] is True
 
 
+def test_a_reader_is_shown_name_make_and_model_of_each_car() -> None:
+    cards = read({"ember": {"make": "M"}}).cards()
+    assert (cards["ember"].name, cards["ember"].make, cards["ember"].model) == ("M", "M", None)
+
+
 def test_a_car_is_called_by_its_nickname_or_make_and_model_or_id() -> None:
     config = read({"a": {"nickname": "Ash", "make": "M"}, "b": {"make": "M", "model": "X"}, "c": {}})
     names = [vehicle.display_name(id_) for id_, vehicle in config.vehicles.items()]

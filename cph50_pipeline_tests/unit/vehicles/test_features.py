@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.charging.model import Reading
-from cph50_pipeline.vehicles.features import distinct_readings, plateau_power_kw
+from cph50_pipeline.vehicles.features import plateau_power_kw, telling_readings
 from cph50_pipeline_tests.unit.vehicles.curves import START, curve, steady, without_power
 
 RAMP = [0.0, 0.0004, 3.5]
@@ -72,13 +72,13 @@ def test_thirty_samples_of_two_readings_count_as_two() -> None:
 def test_a_reading_repeated_under_later_times_counts_once() -> None:
     once = Reading(START, 4.0, 9.05, "window")
     later = [replace(once, at=START + timedelta(seconds=10 * count)) for count in range(1, 30)]
-    assert distinct_readings([once, *later]) == [once]
+    assert telling_readings([once, *later]) == [once]
     assert plateau_power_kw([once, *later]) is None
 
 
 def test_of_two_readings_at_one_time_the_one_with_power_stands() -> None:
     full = Reading(START, 4.0, 9.05, "window")
-    assert distinct_readings([full, replace(full, power_kw=0.0), replace(full, power_kw=None)]) == [full]
+    assert telling_readings([full, replace(full, power_kw=0.0), replace(full, power_kw=None)]) == [full]
 
 
 @pytest.mark.parametrize("power_kw", [None, 0.0], ids=["missing", "zeroed"])
