@@ -43,6 +43,13 @@ _FIELDS = {
     "year": r"\d{4}",
     "id": r"[0-9A-Za-z_-]+",
 }
+_EXAMPLES = {
+    "month": "2026-01",
+    "date": "2026-01-07",
+    "date_folders": "2026/01/07",
+    "year": "2026",
+    "id": "4751613101",
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,11 @@ class FileKind:
     group: Group
     cause: Cause = Cause.CHANGE
     state_fields: tuple[str, ...] = ()
+
+    @property
+    def example(self) -> str:
+        """The path that a file of this kind could have."""
+        return self.pattern.format_map(_EXAMPLES)
 
     @property
     def fixed_part(self) -> str:

@@ -1,4 +1,4 @@
-"""The private folder: tokens, locks, logs. Readable by its owner alone, and unknown to git wherever it stands."""
+"""The private folder: tokens, locks, logs. Readable by its owner alone, and never in git."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Parquet files: one schema, one order of rows, one writer configuration, and a hash of the content itself.
 
-A Parquet file's bytes name the library that wrote them. Whether two files say the same is decided by a logical
-hash, kept in the file's own metadata. Which tables there are and what they mean is known elsewhere.
+A Parquet file's bytes name the library that wrote them. Whether two files say the same is decided by a
+logical hash, kept in the file's own metadata. Which tables there are and what they mean is known elsewhere.
 
-pyarrow is imported at first use: it takes longer to import than most runs take to decide that nothing changed.
+pyarrow is imported at first use, because the import of the code location is budgeted.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def dump_table(table: pa.Table, schema: pa.Schema, sort_by: Sequence[str]) -> by
         sort_by: Columns that order the rows; equal ones are ordered by the remaining columns.
 
     Raises:
-        BadInputError: when columns are missing or too many, values do not fit the schema, or a number is not finite.
+        BadInputError: when columns are missing or too many, values do not fit the schema, or a number is not
+            finite.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ordered = _sorted(_cast(table, schema), sort_by)
-    _refuse_not_finite(ordered)
+    ordered = _sorted(_with_plain_numbers(_cast(table, schema)), sort_by)
     digest = logical_hash(ordered).encode()
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -103,7 +103,7 @@ def stored_logical_hash(data: bytes) -> str | None:
 
 
 def prefer_stored(stored: bytes | None, fresh: bytes) -> bytes:
-    """Which of two Parquet files to keep: the stored one when it is whole and says the same, else the fresh one.
+    """Which of two Parquet files to keep: the stored one when it is whole and says the same, else the fresh.
 
     So a new version of the writing library rewrites nothing, and a damaged file is replaced even though its
     metadata promises the right content.
@@ -141,13 +141,23 @@ def _sorted(table: pa.Table, sort_by: Sequence[str]) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in (*sort_by, *rest)])
 
 
-def _refuse_not_finite(table: pa.Table) -> None:
+def _with_plain_numbers(table: pa.Table) -> pa.Table:
+    """The table without negative zeros, which compare equal to zero and so would leave the order open.
+
+    Raises:
+        BadInputError: when a number is not finite.
+    """
     import pyarrow.compute as pc
     import pyarrow.types as types
 
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if types.is_floating(field.type) and pc.all(pc.is_finite(column)).as_py() is False:
+    for index, field in enumerate(table.schema):
+        if not types.is_floating(field.type):
+            continue
+        column = table.column(index)
+        if pc.all(pc.is_finite(column)).as_py() is False:
             raise _unwritable(f"column {field.name} holds a number that is not finite; null says unknown")
+        table = table.set_column(index, field, pc.add(column, 0.0).cast(field.type))
+    return table
 
 
 def _column_streams(name: str, column: pa.ChunkedArray) -> Iterable[bytes]:
@@ -184,16 +194,13 @@ def _is_text_or_binary(kind: pa.DataType) -> bool:
 
 
 def _without_nulls(chunk: pa.Array) -> pa.Array:
-    """A fixed-width array whose null slots, which may hold anything, hold zero."""
+    """A fixed-width array as plain bits, in which null slots, which may hold anything, hold zero."""
     import pyarrow as pa
     import pyarrow.types as types
 
-    if types.is_boolean(chunk.type):
-        chunk = chunk.cast(pa.uint8())
-    if not chunk.null_count:
-        return chunk
-    zero = pa.array([0], pa.int64()).cast(chunk.type)[0] if types.is_temporal(chunk.type) else 0
-    return chunk.fill_null(pa.scalar(zero, chunk.type) if zero == 0 else zero)
+    bits = chunk.cast(pa.uint8()) if types.is_boolean(chunk.type) else chunk
+    unsigned = {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[bits.type.bit_width]
+    return bits.view(unsigned).fill_null(0) if bits.null_count else bits
 
 
 def _bytes_of(chunk: pa.Array) -> memoryview:

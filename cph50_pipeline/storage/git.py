@@ -1,0 +1,167 @@
+"""The git command, typed: time limits, an environment of its own, errors that say what to do.
+
+What is committed and where is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cph50_pipeline.errors import PermanentError, TransientError
+
+TIMEOUT_SECONDS = 300.0
+_STOP_SECONDS = 10.0
+# A person's hooks, signatures and watchers serve their own commits: they may ask, fail, or keep our lock.
+_ALWAYS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "commit.gpgSign=false",
+    "i18n.commitEncoding=utf-8",
+)
+# What git sets for its own children; inherited from a hook, it would lead us into another repository.
+_INHERITED = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_DATE",
+)
+_OURS = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1", "GIT_EDITOR": "false", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class GitAnswer:
+    """What git answered.
+
+    Attributes:
+        code: Its exit code.
+        out: What it printed.
+        complaint: What it printed as an error, without surrounding space.
+    """
+
+    code: int
+    out: bytes
+    complaint: str
+
+    @property
+    def text(self) -> str:
+        """What it printed, without the newline at the end."""
+        return os.fsdecode(self.out).removesuffix("\n")
+
+    @property
+    def paths(self) -> list[str]:
+        """What it printed as paths ended by NUL."""
+        return [path for path in os.fsdecode(self.out).split("\0") if path]
+
+
+@dataclass(frozen=True)
+class Git:
+    """Git in one folder.
+
+    Attributes:
+        folder: Where git runs; paths are relative to it.
+        options: Configuration for these calls only, as "name=value".
+        environment: Variables for these calls only.
+        keep_open: Descriptors that git inherits: a lock that it has to hold even if this process is killed.
+    """
+
+    folder: Path
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] | None = None
+    keep_open: tuple[int, ...] = ()
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    def with_options(self, *options: str) -> Git:
+        """The same with more configuration."""
+        return replace(self, options=(*self.options, *options))
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> GitAnswer:
+        """Run a git command that has to succeed.
+
+        Raises:
+            PermanentError: when git is missing, or refuses; its own words are in the message.
+            TransientError: when it took too long.
+        """
+        answer = self.ask(*arguments, stdin=stdin)
+        if answer.code != 0:
+            raise self.refusal(answer, arguments[0])
+        return answer
+
+    def ask(self, *arguments: str, stdin: bytes = b"") -> GitAnswer:
+        """Run a git command whose exit code is an answer.
+
+        Raises:
+            PermanentError: when git is missing.
+            TransientError: when it took too long.
+        """
+        configured = [part for option in (*_ALWAYS, *self.options) for part in ("-c", option)]
+        process = self._start(["git", "--no-pager", *configured, *arguments])
+        try:
+            out, err = process.communicate(stdin, timeout=self.timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise TransientError(
+                f"git {arguments[0]} in {self.folder} took longer than {self.timeout_seconds:g} s",
+                kept="The files are written, but not committed",
+                remedy="The next run commits them",
+            ) from error
+        finally:
+            _stop(process)
+        return GitAnswer(process.returncode, out, os.fsdecode(err).strip())
+
+    def refusal(self, answer: GitAnswer, command: str) -> PermanentError:
+        """The error for a command that git refused."""
+        said = " ".join((answer.complaint or answer.text).split()) or f"exit code {answer.code}"
+        remedy = "Correct what git says; the next run commits the files"
+        if "dubious ownership" in said:
+            allow = f"git config --global --add safe.directory {self.folder}"
+            remedy = f"Run as the folder's owner, or allow it: {allow}"
+        return PermanentError(
+            f"git {command} in {self.folder} failed: {said}",
+            kept="The files are written, but not committed",
+            remedy=remedy,
+        )
+
+    def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        inherited = {name: value for name, value in os.environ.items() if name not in _INHERITED}
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**inherited, **_OURS, **(self.environment or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=self.keep_open,
+            )
+        except FileNotFoundError as error:
+            if not self.folder.is_dir():
+                raise PermanentError(f"The folder {self.folder} does not exist") from error
+            raise PermanentError(
+                "The git command was not found",
+                kept="The files are written, but not committed",
+                remedy="Install git, or set CPH50_PUBLISH=off",
+            ) from error
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a git that still runs: asked first, because then it takes its lock files with it."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.communicate(timeout=_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
