@@ -158,7 +158,7 @@ class Publisher:
         return Publication(commit, branch, tuple(paths), sum(map(self._size, paths)), message)
 
     def _as_somebody(self, git: Git) -> Git:
-        """Git with an author: the one a person configured, else ours; never one made up from the host's name."""
+        """Git with an author: a person's own, else ours; never one made up of the host's name."""
         named = git.with_options("user.useConfigOnly=true")
         if named.ask("var", "GIT_COMMITTER_IDENT").code == 0:
             return named
