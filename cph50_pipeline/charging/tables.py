@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cph50_pipeline.charging.model import Origin, Reading
 from cph50_pipeline.charging.slots import ChargingSlot
+from cph50_pipeline.errors import BadInputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +70,11 @@ def samples_table(rows: Iterable[tuple[str, Reading]]) -> pa.Table:
 
 
 def readings_by_session(table: pa.Table) -> dict[str, list[Reading]]:
-    """The readings of each session in order of time; the reverse of `samples_table`."""
+    """The readings of each session in order of time; the reverse of `samples_table`.
+
+    Raises:
+        BadInputError: when a reading's origin is not one that we write.
+    """
     readings: dict[str, list[Reading]] = defaultdict(list)
     for row in _sorted(table, SAMPLES_SORT_KEYS).to_pylist():
         readings[row["session_id"]].append(
@@ -77,7 +82,7 @@ def readings_by_session(table: pa.Table) -> dict[str, list[Reading]]:
                 at=row["at"],
                 energy_kwh=row["energy_kwh"],
                 power_kw=row["power_kw"],
-                origin=_ORIGINS[row["origin"]],
+                origin=_origin(row["session_id"], row["origin"]),
             )
         )
     return dict(readings)
@@ -98,6 +103,14 @@ def slots_by_session(table: pa.Table) -> dict[str, list[ChargingSlot]]:
     for row in _sorted(table, SLOTS_SORT_KEYS).to_pylist():
         slots[row["session_id"]].append(ChargingSlot(**row))
     return dict(slots)
+
+
+def _origin(session_id: str, text: str) -> Origin:
+    if text not in _ORIGINS:
+        raise BadInputError(
+            f"Session {session_id}: '{text}' is no origin of a reading", remedy="Run its month again"
+        )
+    return _ORIGINS[text]
 
 
 def _sorted(table: pa.Table, keys: tuple[str, ...]) -> pa.Table:
