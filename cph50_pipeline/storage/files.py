@@ -80,13 +80,13 @@ class DataRoot:
         return self._folder
 
     def local_path(self, relative_path: str) -> Path:
-        """Where a file is on this machine.
+        """Where a file is on this machine; the empty path is the data root itself.
 
         Raises:
             BadInputError: when the path leads out of the data root.
             PermanentError: when the data root is an object store.
         """
-        return self.folder / check_relative(relative_path)
+        return self.folder / check_relative(relative_path) if relative_path else self.folder
 
     def read(self, relative_path: str) -> bytes | None:
         """A file's bytes; None only when there is no such file.
@@ -105,7 +105,7 @@ class DataRoot:
             TransientError, PermanentError: when it could not be written; the file that was there is whole.
         """
         changed = self._files.write(check_relative(relative_path), data)
-        return Written(relative_path, hashlib.sha256(data).hexdigest(), len(data), changed)
+        return Written(relative_path, sha256_of(data), len(data), changed)
 
     def list(self, prefix: str = "", suffix: str = "") -> list[str]:
         """Relative paths that begin with `prefix` and end with `suffix`, sorted.
@@ -135,6 +135,11 @@ class DataRoot:
         now = time.time()
         found = [path for path in self._files.walk("", private=True) if is_temporary(path.rpartition("/")[2])]
         return tuple(sorted(path for path in found if _remove_if_abandoned(self._folder / path, now)))
+
+
+def sha256_of(data: bytes) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def check_relative(relative_path: str) -> str:

@@ -6,9 +6,10 @@ an earlier one wrote and could not commit. Only the files that `layout` knows ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cph50_pipeline.errors import BadInputError, PermanentError
@@ -39,14 +40,14 @@ class Publication:
         commit: Its id.
         branch: The branch it is on.
         files: The files in it, relative to the data root, sorted; deleted ones included.
-        size_bytes: The size of these files.
+        bytes: The size of these files.
         message: The whole message.
     """
 
     commit: str
     branch: str
     files: tuple[str, ...]
-    size_bytes: int
+    bytes: int
     message: str
 
 
@@ -98,16 +99,32 @@ class Publisher:
         """
         if self._mode == OFF or not self._has_files():
             return None
-        with self._locks.repository() as descriptor:
-            stamp = f"{int(now.timestamp())} +0000"  # the machine's own offset would tell where it stands
-            dates = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp}
-            git = Git(self._data_root, environment=dates, keep_open=(descriptor,))
-            repository = open_repository(self._data_root, git)
-            changes = self._to_publish(repository, _differences(repository), now)
+        with self._opened(now) as (repository, changes):
             return self._commit(repository, changes, run) if changes else None
+
+    def has_changes(self, now: datetime | None = None) -> bool:
+        """Whether `commit` would make a commit now.
+
+        Raises:
+            TransientError, PermanentError: as `commit`.
+        """
+        if self._mode == OFF or not self._has_files():
+            return False
+        with self._opened(now or datetime.now(UTC)) as (_, changes):
+            return bool(changes)
 
     def _has_files(self) -> bool:
         return any((self._data_root / place).exists() for place in published_places())
+
+    @contextmanager
+    def _opened(self, now: datetime) -> Iterator[tuple[Repository, list[Change]]]:
+        """The repository, under its lock, with the changes that go into a commit."""
+        stamp = f"{int(now.timestamp())} +0000"  # the machine's own offset would tell where it stands
+        dates = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp}
+        with self._locks.repository() as descriptor:
+            git = Git(self._data_root, environment=dates, keep_open=(descriptor,))
+            repository = open_repository(self._data_root, git)
+            yield repository, self._to_publish(repository, _differences(repository), now)
 
     def _to_publish(self, repository: Repository, changes: Sequence[Change], now: datetime) -> list[Change]:
         """The changes that go into a commit; none when nothing of them causes one."""
