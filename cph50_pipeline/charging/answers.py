@@ -1,8 +1,8 @@
 """ChargePoint's answers, typed at the edge.
 
 Undeclared fields are kept, so that what is stored is what was answered. Declared are only the fields that the
-pipeline reads. Where the protocol is stated: docs/chargepoint.md. No network here (see `sources/chargepoint.py`)
-and no scrubbing (see `privacy.py`): an identifying field may be null, so it is always optional here.
+pipeline reads. Where the protocol is stated: docs/chargepoint.md. No network here (see
+`sources/chargepoint.py`) and no scrubbing (see `privacy.py`): what identifies may be null, so it is optional.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class ActivityPage(Answer):
     """
 
     month_info: Annotated[list[ActivityMonth], BeforeValidator(_or_empty)] = []
-    page_offset: Key
+    page_offset: str | int
 
     @property
     def is_last(self) -> bool:
@@ -224,7 +224,7 @@ class Endpoint(Answer):
 class Discovery(CamelAnswer):
     """Where ChargePoint's services answer for an account."""
 
-    region: str
+    region: Annotated[str, Field(pattern=r"^[!-~]+$")]  # is sent as a header
     end_points: dict[str, Endpoint | str | None]
 
     def address(self, name: str) -> str | None:
@@ -243,7 +243,7 @@ def read_answer(kind: type[AnswerT], answer: object, subject: str) -> AnswerT:
     Args:
         kind: What it should be.
         answer: The answer as JSON gives it.
-        subject: What was asked, for the message: "session 4657591631", "the list of chargers".
+        subject: What was asked, for the message: "session 1234567890", "the list of chargers".
 
     Raises:
         BadInputError: when fields are missing or wrong; names the subject and each field, never a value.
@@ -251,13 +251,16 @@ def read_answer(kind: type[AnswerT], answer: object, subject: str) -> AnswerT:
     try:
         return kind.model_validate(answer)
     except ValidationError as error:
-        faults = "; ".join(
-            _explain(detail) for detail in error.errors(include_url=False, include_input=False)
-        )
-    raise BadInputError(
+        details = error.errors(include_url=False, include_input=False)
+    raise unusable_answer(subject, "; ".join(_explain(dict(detail)) for detail in details))
+
+
+def unusable_answer(subject: str, faults: str) -> BadInputError:
+    """The error for an answer that is not what it should be; `faults` names fields, never values."""
+    return BadInputError(
         f"ChargePoint's answer for {subject} cannot be used: {faults}",
         kept="What is stored stays as it is",
-        remedy="Try again later; if it persists, ChargePoint has changed its answers: report the fields named",
+        remedy="Try again later; if it persists, ChargePoint has changed its answers: report these fields",
     )
 
 
@@ -268,7 +271,7 @@ def read_session(kind: type[AnswerT], answer: object) -> AnswerT:
         BadInputError: when fields are missing or wrong; names the session and each field, never a value.
     """
     session_id = answer.get("session_id") if isinstance(answer, Mapping) else None
-    known = isinstance(session_id, (str, int)) and not isinstance(session_id, bool)
+    known = str(session_id).isdigit()
     return read_answer(kind, answer, f"session {session_id}" if known else "a session without an id")
 
 

@@ -19,18 +19,19 @@ PUBLIC = "public"
 CHARGER_LABEL = "charger_label"
 
 _PLACE_WORDS = (
-    "address addr bounds city coordinate coordinates country county geo geohash geometry gps home lat latitude lng"
-    " locality location lon long longitude neighborhood place position postal postcode premise site street town"
-    " zip zipcode"
+    "address addr bounds city coordinate coordinates country county geo geohash geometry gps home lat"
+    " latitude lng locality location lon long longitude neighborhood place position postal postcode premise"
+    " site street town zip zipcode"
 )
 _DEVICE_WORDS = (
-    "bssid device evse guid host hostname iccid imei imsi ip mac pin qr serial ssid station uuid wifi"
+    "bssid chargerid device evse guid host hostname iccid imei imsi ip ipv mac pin qr serial ssid station"
+    " uuid wifi"
 )
 _ACCOUNT_WORDS = (
-    "account avatar card company contact contract cookie credential customer driver email evatar mail member mobile"
-    " nickname organization owner password phone rfid secret subscriber token url user username"
+    "account avatar card company contact contract cookie credential customer driver email evatar mail member"
+    " mobile nickname organization owner password phone rfid secret subscriber token url user userid username"
 )
-_VEHICLE_WORDS = "license plate vin"
+_VEHICLE_WORDS = "license plate vehicleid vin"
 
 IDENTIFYING_WORDS: Mapping[str, str] = {
     word: reason
@@ -75,8 +76,8 @@ _IDENTIFYING_VALUES = (
     re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+"),  # an e-mail address
     re.compile(r"\b[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}\b"),  # a MAC address
     re.compile(r"\b(?=\d*[a-z])(?=[a-z]*\d)[a-hj-npr-z\d]{17}\b", re.IGNORECASE),  # a VIN
-    re.compile(r"\b\d{1,3}(\.\d{1,3}){3}\b"),  # an IPv4 address
 )
+_RUN_TOGETHER = (*(word for word in IDENTIFYING_WORDS if len(word) >= 6), "name", "number")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -112,9 +113,12 @@ def is_identifying(field: str, *, inside_utility: bool = False) -> bool:
     name = "_".join(words)
     if name in KEPT_FIELDS or (inside_utility and name in _KEPT_INSIDE_UTILITY):
         return False
-    return bool(words) and (
-        words[-1] in IDENTIFYING_ENDINGS or any(word in IDENTIFYING_WORDS for word in words)
-    )
+    return name.split("_")[-1] in IDENTIFYING_ENDINGS or any(_is_identifying_word(word) for word in words)
+
+
+def _is_identifying_word(word: str) -> bool:
+    # Long words also count inside others, for names written without a break: "macaddress", "serialnumber".
+    return word in IDENTIFYING_WORDS or any(part in word for part in _RUN_TOGETHER)
 
 
 def _scrub_mapping(part: Mapping[str, Any], *, public: bool, inside_utility: bool) -> dict[str, Any]:

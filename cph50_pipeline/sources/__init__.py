@@ -1,1 +1,1 @@
-"""Clients that read the world. What their answers mean is in `charging/`; where they are kept, in `storage/`."""
+"""Clients that read the world. What answers mean is known in `charging`, where they are kept in `storage`."""

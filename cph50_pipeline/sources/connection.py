@@ -1,0 +1,323 @@
+"""Asking ChargePoint: addresses, login, headers, deadlines, retries. What is asked, `chargepoint.py` knows.
+
+Every request passes one gate: no pause is on, the budget has room, the deadline leaves time. Nothing that
+identifies the household or lets one in appears in an error or a log line: no address, no header, no body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from cph50_pipeline.charging.answers import Discovery, read_answer, unusable_answer
+from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.sources.account_memory import AccountMemory
+from cph50_pipeline.sources.deadline import Clock, Deadline
+from cph50_pipeline.sources.http_reply import FORBIDDEN, UNAUTHORIZED, Reply
+from cph50_pipeline.sources.pause import Pause, Refusal
+from cph50_pipeline.sources.request_budget import RequestBudget
+from cph50_pipeline.sources.retry import RetryPolicy, parse_retry_after, retrying
+from cph50_pipeline.sources.session_token import TOKEN_COOKIE, SessionToken, clean_token
+
+logger = logging.getLogger(__name__)
+for _name in ("httpx", "httpcore"):
+    # They log addresses with user and charger ids (at INFO) and cookies (at DEBUG).
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+# A host with several addresses is tried one address after the other, each for so long.
+LONGEST_CONNECT_SECONDS = 5.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the household gave to be let in. Secrets are kept out of its text form."""
+
+    username: str
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def as_text(self) -> str:
+        """All of it as one text, to tell whether any of it has changed."""
+        return "\n".join((self.username, self.password or "", self.token or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long, how often, and on which clocks. The clocks are replaced in tests only."""
+
+    timeout_seconds: float = 10.0
+    total_seconds: float = 60.0
+    requests_per_minute: float = 6.0
+    burst: int = 12
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    now: Callable[[], float] = time.time
+    monotonic: Clock = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to ask for.
+
+    Attributes:
+        asked: What it is, as a person would say it: it stands in errors.
+        service: The endpoint's name in discovery's answer.
+        path: Below the endpoint.
+        body: Posted as JSON; None for a GET.
+    """
+
+    asked: str
+    service: str
+    path: str
+    body: Mapping[str, Any] | None = None
+
+
+class _Scope(threading.local):
+    """What `within` and `unmetered` set, for the thread that entered them: sensors share one client."""
+
+    deadline: Deadline | None = None
+    metered: bool = True
+
+
+class Connection:
+    """The way to ChargePoint for one account; safe to share between threads.
+
+    Raises:
+        BadInputError: when the pasted token cannot be one.
+    """
+
+    def __init__(self, discovery_url: str, credentials: Credentials, state_dir: Path, limits: Limits) -> None:
+        account = hashlib.sha256(f"{discovery_url}\n{credentials.username}".encode()).hexdigest()[:16]
+        self._discovery_url = discovery_url
+        self._credentials = credentials
+        self._limits = limits
+        self._token = SessionToken(state_dir, account=account, pasted=credentials.token)
+        self.memory = AccountMemory(state_dir, account=account, now=limits.now)
+        self._pause = Pause(state_dir, credentials=credentials.as_text(), now=limits.now)
+        self._budget = RequestBudget(
+            state_dir,
+            per_minute=limits.requests_per_minute,
+            burst=limits.burst,
+            now=limits.now,
+            sleep=limits.sleep,
+        )
+        self._scope = _Scope()
+        self._cookies: dict[str, str] = {}
+        self.requests_made = 0
+        self._counting = threading.Lock()
+        self._http = httpx.Client(
+            follow_redirects=False,  # a redirect could carry the token to another host
+            trust_env=not _is_loopback(discovery_url),  # no proxy reaches this machine's own loopback
+            headers={"user-agent": "cph50-pipeline", "accept": "application/json"},
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound all that this thread asks inside by one deadline; an outer, earlier one still holds."""
+        outer = self._scope.deadline
+        self._scope.deadline = self._deadline(outer, seconds)
+        try:
+            yield
+        finally:
+            self._scope.deadline = outer
+
+    @contextmanager
+    def unmetered(self) -> Iterator[None]:
+        """Lift the polite budget for what this thread asks inside."""
+        outer = self._scope.metered
+        self._scope.metered = False
+        try:
+            yield
+        finally:
+            self._scope.metered = outer
+
+    def ask(self, question: Question) -> Any:
+        """The answer as JSON; what is transient is tried again within the deadline.
+
+        Raises:
+            TransientError, PermanentError, NotFoundError, BadInputError: see `ChargerSource`.
+        """
+        deadline = self._deadline(self._scope.deadline, self._limits.total_seconds)
+        return retrying(
+            lambda: self._ask_once(question, deadline), policy=self._limits.retry, deadline=deadline
+        )
+
+    def _deadline(self, outer: Deadline | None, seconds: float) -> Deadline:
+        return outer.at_most(seconds) if outer else Deadline(seconds, self._limits.monotonic)
+
+    def _ask_once(self, question: Question, deadline: Deadline) -> Any:
+        discovery = self._discovery(deadline)
+        token = self._token.current(deadline) or self._renew(None, deadline)
+        reply = self._send_signed(question, discovery, token, deadline)
+        if reply.status == UNAUTHORIZED:
+            token = self._renew(token, deadline)
+            reply = self._send_signed(question, discovery, token, deadline)
+        if reply.status == UNAUTHORIZED:
+            raise self._pause.begin(Refusal.LOGIN, deadline)
+        self._raise_for_failure(reply, question.asked, deadline)
+        self._take_cookies(reply, deadline)
+        return reply.json(question.asked)
+
+    def _discovery(self, deadline: Deadline) -> Discovery:
+        known = self.memory.discovery
+        if known is not None:
+            return known
+        if not self._credentials.username:
+            raise BadInputError(
+                "CPH50_CHARGEPOINT_USERNAME is not set", remedy="Set it to the ChargePoint account"
+            )
+        asked = "the addresses of its services"
+        reply = self._send(self._discovery_url, {"username": self._credentials.username}, {}, asked, deadline)
+        self._raise_for_failure(reply, asked, deadline)
+        discovery = read_answer(Discovery, reply.json(asked), asked)
+        self.memory.learn_discovery(discovery)
+        return discovery
+
+    def _renew(self, expired: str | None, deadline: Deadline) -> str:
+        login = (lambda: self._login(deadline)) if self._credentials.password else None
+        return self._token.renew(expired, login, deadline)
+
+    def _login(self, deadline: Deadline) -> str:
+        asked = "a login"
+        url = self._address(self._discovery(deadline), "sso_endpoint") + "v1/user/login"
+        body = {"username": self._credentials.username, "password": self._credentials.password}
+        reply = self._send(url, body, {"cookie": self._cookie_header(None)}, asked, deadline)
+        if reply.status in (400, UNAUTHORIZED, 422):
+            raise self._pause.begin(Refusal.LOGIN, deadline)
+        self._raise_for_failure(reply, asked, deadline)
+        token = clean_token(reply.cookies().get(TOKEN_COOKIE, ""))
+        if token is None:
+            raise self._pause.begin(Refusal.LOGIN, deadline)
+        logger.info("Logged in to ChargePoint")
+        return token
+
+    def _send_signed(self, question: Question, discovery: Discovery, token: str, deadline: Deadline) -> Reply:
+        headers = {
+            "cp-session-type": "CP_SESSION_TOKEN",
+            "cp-session-token": token,
+            "cp-region": discovery.region,
+            "cookie": self._cookie_header(token),
+        }
+        url = self._address(discovery, question.service) + question.path
+        return self._send(url, question.body, headers, question.asked, deadline)
+
+    def _send(
+        self,
+        url: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        asked: str,
+        deadline: Deadline,
+    ) -> Reply:
+        """One request through the gate.
+
+        Raises:
+            PermanentError: a pause is on.
+            TransientError: no whole reply came in time.
+        """
+        self._pause.check()
+        self._budget.wait_for_turn(deadline, metered=self._scope.metered)
+        timeout_seconds = min(self._limits.timeout_seconds, deadline.remaining_seconds)
+        if timeout_seconds <= 0:
+            raise _no_answer(asked, "in the time this call may take")
+        with self._counting:
+            self.requests_made += 1
+        method: Literal["GET", "POST"] = "GET" if body is None else "POST"
+        timeout = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, LONGEST_CONNECT_SECONDS))
+        sent = {name: value for name, value in headers.items() if value}
+        try:
+            with self._http.stream(method, url, json=body, headers=sent, timeout=timeout) as response:
+                return self._read(response, asked, deadline)
+        except httpx.TimeoutException:
+            raise _no_answer(asked, f"within {timeout_seconds:.0f} s") from None
+        except httpx.ConnectError:
+            self.memory.forget()  # the service may have moved: the next try asks discovery again
+            raise _no_answer(asked, "(no connection)") from None
+        except httpx.RequestError as error:
+            raise _no_answer(asked, f"({type(error).__name__})") from None
+        finally:
+            self._http.cookies.clear()  # cookies are ours to keep: the library's jar refuses loopback
+
+    def _read(self, response: httpx.Response, asked: str, deadline: Deadline) -> Reply:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if deadline.remaining_seconds <= 0:  # a read timeout alone never ends a trickle
+                raise _no_answer(asked, "in the time this call may take")
+        now = datetime.fromtimestamp(self._limits.now(), tz=UTC)
+        return Reply(
+            status=response.status_code,
+            content_type=response.headers.get("content-type", "").lower(),
+            body=bytes(body),
+            set_cookies=tuple(response.headers.get_list("set-cookie")),
+            retry_after_seconds=parse_retry_after(response.headers.get("retry-after"), now),
+        )
+
+    def _raise_for_failure(self, reply: Reply, asked: str, deadline: Deadline) -> None:
+        if reply.is_success:
+            self._pause.forget()
+            return
+        if reply.status == FORBIDDEN and reply.is_bot_protection:
+            raise self._pause.begin(Refusal.BOT_PROTECTION, deadline)
+        if reply.retry_after_seconds:
+            self._budget.hold(reply.retry_after_seconds, deadline)
+        raise reply.failure(asked)
+
+    def _take_cookies(self, reply: Reply, deadline: Deadline) -> None:
+        for name, value in reply.cookies().items():
+            if name == TOKEN_COOKIE:
+                token = clean_token(value)
+                if token is not None:
+                    self._token.refreshed(token, deadline)
+            elif value:
+                self._cookies[name] = value
+            else:
+                self._cookies.pop(name, None)
+
+    def _cookie_header(self, token: str | None) -> str:
+        cookies = {**self._cookies, **({TOKEN_COOKIE: token} if token else {})}
+        return "; ".join(f"{name}={value}" for name, value in cookies.items())
+
+    def _address(self, discovery: Discovery, service: str) -> str:
+        """The address of a service, ending in "/"; never a plain one where discovery itself is encrypted."""
+        address = discovery.address(service)
+        schemes = ("https",) if self._discovery_url.startswith("https:") else ("https", "http")
+        if address is None or not _is_usable(address, schemes):
+            self.memory.forget()
+            raise unusable_answer("the addresses of its services", f"{service}: is no {schemes[0]} address")
+        return address
+
+
+def _no_answer(asked: str, how: str) -> TransientError:
+    return TransientError(
+        f"ChargePoint did not answer for {asked} {how}",
+        kept="What is stored stays as it is",
+        remedy="Check this machine's network; it is tried again",
+    )
+
+
+def _is_usable(address: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in schemes and bool(url.host)
+
+
+def _is_loopback(url: str) -> bool:
+    return httpx.URL(url).host in _LOOPBACK
