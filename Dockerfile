@@ -1,0 +1,35 @@
+# One image for every process of the project: code location, webserver, daemon.
+
+FROM python:3.11.14-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /build
+# The lock names every package with its version and hash; installed before the code, it is a layer that rarely changes.
+COPY requirements.lock ./
+RUN pip install --compile --no-deps --require-hashes -r requirements.lock
+COPY pyproject.toml README.md ./
+COPY cph50_pipeline ./cph50_pipeline
+# The build backend is in the lock, so that nothing unlocked is fetched for it.
+RUN pip install --compile --no-deps --no-build-isolation .
+
+FROM python:3.11.14-slim-bookworm
+# The publisher commits with git itself.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/*
+RUN groupadd --gid 10001 cph50 \
+    && useradd --uid 10001 --gid cph50 --create-home --shell /usr/sbin/nologin cph50 \
+    && install -d -o cph50 -g cph50 /data
+COPY --from=build /opt/venv /opt/venv
+COPY deploy/docker /opt/cph50/deploy/docker
+# Dagster's home holds its configuration only: records are in PostgreSQL, logs on the data volume.
+COPY deploy/docker/dagster.yaml /opt/cph50/dagster_home/dagster.yaml
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DAGSTER_HOME=/opt/cph50/dagster_home \
+    CPH50_DATA_DIR=/data
+USER cph50
+WORKDIR /data
+VOLUME /data
