@@ -16,13 +16,13 @@ from cph50_pipeline.simulator import identity
 from cph50_pipeline.simulator.bill import PLAN_CODE, PLAN_NAME
 from cph50_pipeline.simulator.household import AMPERAGE_LIMITS
 from cph50_pipeline.simulator.plug_ins import LiveHousehold
-from cph50_pipeline.simulator.sessions import KeptPoint, PlannedSession
+from cph50_pipeline.simulator.sessions import KeptPoint, PlannedSession, start_of_id
 
 JsonObject = dict[str, Any]
 
 LAST_PAGE = "last_page"
 LARGEST_PAGE = 100
-_DEFAULT_PAGE = 10
+USUAL_PAGE = 10
 _VEHICLE_ID = 700123
 _MILES_PER_KWH = 2.6
 _LONGEST_OPEN = timedelta(days=3)  # no session looks open for longer, wrong ends included
@@ -37,7 +37,7 @@ class Answers(Protocol):
     def charging_status(self, session_id: int, now: datetime) -> JsonObject | None:
         """The `charging_status` of a session; None when there is none."""
 
-    def activity(self, page_size: int | None, page_offset: str | None, now: datetime) -> JsonObject:
+    def activity(self, page_size: int, page_offset: int | None, now: datetime) -> JsonObject:
         """A page of `charging_activity_monthly`, newest first."""
 
     def charger_id(self) -> int:
@@ -80,19 +80,19 @@ class HouseholdAnswers:
             "update_data": _update_data(session.points_by(now), facts.get("billing_time")),
         }
 
-    def activity(self, page_size: int | None, page_offset: str | None, now: datetime) -> JsonObject:
+    def activity(self, page_size: int, page_offset: int | None, now: datetime) -> JsonObject:
         """A page of `charging_activity_monthly`, newest first.
 
-        The offset is the id of the last session of the page before, so that a session that starts while
-        somebody turns the pages shifts nothing.
+        The offset is the last row's place in time: a session that starts while somebody turns the pages
+        shifts nothing.
         """
-        size = min(page_size or _DEFAULT_PAGE, LARGEST_PAGE)
+        size = min(page_size, LARGEST_PAGE)
         rows = list(islice(self._newest_first(page_offset, now), size + 1))
         page = rows[:size]
         return {
             "home_charger_id": self.charger_id(),
             "month_info": self._by_month(page, now),
-            "page_offset": str(page[-1].session_id) if len(rows) > size else LAST_PAGE,
+            "page_offset": str(page[-1].place) if len(rows) > size else LAST_PAGE,
         }
 
     def charger_id(self) -> int:
@@ -115,13 +115,13 @@ class HouseholdAnswers:
                     return session
         return None
 
-    def _newest_first(self, page_offset: str | None, now: datetime) -> Iterator[PlannedSession]:
+    def _newest_first(self, page_offset: int | None, now: datetime) -> Iterator[PlannedSession]:
         plan = self.household.plan
-        last_seen = self.household.session(int(page_offset)) if page_offset else None
-        day = local_date(last_seen.start if last_seen else now, plan.zone)
+        newest = now if page_offset is None else min(now, start_of_id(page_offset))
+        day = local_date(newest, plan.zone)
         while day >= plan.history_start:
             for session in reversed(self.household.sessions_on(day)):
-                if session.start <= now and (last_seen is None or session.start < last_seen.start):
+                if session.start <= now and (page_offset is None or session.place < page_offset):
                     yield session
             day -= timedelta(days=1)
 
@@ -361,12 +361,8 @@ def _update_data(points: list[KeptPoint], billing_time: int | None) -> list[Json
         row: JsonObject = {"energy_kwh": point.energy_kwh, "timestamp": to_epoch_ms(point.at)}
         if point.power_kw is not None:
             row["power_kw"] = point.power_kw
-        if (
-            billing_time is not None
-            and number == len(points) - 2
-            and rows[-1]["timestamp"] == row["timestamp"]
-        ):
-            row["update_date"] = billing_time + 173
+        if billing_time is not None and number == len(points) - 2:
+            row["update_date"] = billing_time + 173  # the last but one is the end, sent again with the bill
         rows.append(row)
     return rows
 

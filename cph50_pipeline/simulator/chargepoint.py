@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cph50_pipeline.simulator import answers as shapes
 from cph50_pipeline.simulator.faults import Fault
+from cph50_pipeline.simulator.sessions import SESSION_IDS
 from cph50_pipeline.simulator.state import RecordedRequest, SimulatorState
 
 JsonObject = dict[str, Any]
@@ -96,9 +97,8 @@ class _Protocol:
         async def endpoint(request: Request) -> Response:
             body = await _body(request)
             named = operation or next(iter(body), "unknown")
-            response = await self._answer(request, body, named, handler)
-            self._record(request, body, named, response)
-            return response
+            self._record(request, body, named)
+            return await self._answer(request, body, named, handler)
 
         return Route(path, endpoint, methods=[method])
 
@@ -152,7 +152,7 @@ class _Protocol:
         if operation not in _OPEN_OPERATIONS and has_token and response.status_code == 200:
             _set_token(response, self._state.tokens.issue(self._state.clock.now()))
 
-    def _record(self, request: Request, body: JsonObject, operation: str, response: Response) -> None:
+    def _record(self, request: Request, body: JsonObject, operation: str) -> None:
         shown = {**body, "password": "***"} if "password" in body else body
         self._state.requests.append(
             RecordedRequest(
@@ -161,7 +161,6 @@ class _Protocol:
                 operation=operation,
                 body=shown,
                 had_token="cp-session-token" in request.headers or TOKEN_COOKIE in request.cookies,
-                status_code=response.status_code if not isinstance(response, CutConnection) else None,
             )
         )
 
@@ -196,32 +195,30 @@ class _Protocol:
     def mapcache(self, request: Request, body: JsonObject) -> JsonObject | Response:
         if "user_status" in body:
             return {"user_status": self._state.answers.user_status(self._state.clock.now())}
+        query = next((part for part in body.values() if isinstance(part, dict)), {})
         if "charging_status" in body:
-            return self._charging_status(body["charging_status"].get("session_id"))
+            return self._charging_status(query.get("session_id"))
         if "charging_activity_monthly" in body:
-            return self._activity(body["charging_activity_monthly"])
+            return self._activity(query)
         return _error(400, "Unknown request")
 
     def session(self, request: Request, body: JsonObject) -> JsonObject | Response:
         return self._charging_status(request.path_params["session_id"])
 
     def _charging_status(self, session_id: object) -> JsonObject | Response:
-        if not str(session_id).isdecimal():
+        number = _number(session_id)
+        if number is None:
             return _error(400, "session_id is not a number")
-        status = self._state.answers.charging_status(int(str(session_id)), self._state.clock.now())
+        status = self._state.answers.charging_status(number, self._state.clock.now())
         return _error(404, "No such session") if status is None else {"charging_status": status}
 
     def _activity(self, query: JsonObject) -> JsonObject | Response:
-        page_size, page_offset = query.get("page_size"), query.get("page_offset")
-        is_page = page_size is None or (isinstance(page_size, int) and page_size > 0)
-        if not is_page or not (page_offset is None or str(page_offset).isdecimal()):
+        size, offset = _number(query.get("page_size", shapes.USUAL_PAGE)), query.get("page_offset")
+        place = None if offset is None else _number(offset)
+        if not size or (offset is not None and place not in SESSION_IDS):
             return _error(400, "page_size or page_offset is wrong")
-        offset = None if page_offset is None else str(page_offset)
-        return {
-            "charging_activity_monthly": self._state.answers.activity(
-                page_size, offset, self._state.clock.now()
-            )
-        }
+        page = self._state.answers.activity(size, place, self._state.clock.now())
+        return {"charging_activity_monthly": page}
 
     def _of_charger(self, request: Request, answer: JsonObject) -> JsonObject | Response:
         is_known = request.path_params["charger_id"] == str(self._state.answers.charger_id())
@@ -250,6 +247,11 @@ def _set_token(response: Response, token: str) -> None:
 
 def _error(status_code: int, message: str) -> JSONResponse:
     return JSONResponse({"errorCode": status_code, "errorMessage": message}, status_code)
+
+
+def _number(value: object) -> int | None:
+    """A whole number that came as one or as text; None for anything else."""
+    return int(str(value)) if str(value).isdecimal() else None
 
 
 async def _body(request: Request) -> JsonObject:

@@ -18,7 +18,13 @@ from cph50_pipeline.simulator.cars import Car
 from cph50_pipeline.simulator.curve import Burst, Curve, Wave, charge
 from cph50_pipeline.simulator.days import PlugInDraw, begins_at_midnight, draw_day
 from cph50_pipeline.simulator.points import draw_quirks
-from cph50_pipeline.simulator.sessions import PlannedSession, SessionKind, session_id_at, start_of_id
+from cph50_pipeline.simulator.sessions import (
+    SESSION_IDS,
+    PlannedSession,
+    SessionKind,
+    session_id_at,
+    start_of_id,
+)
 
 DEFAULT_SEED = 50
 DEFAULT_ZONE = ZoneInfo("America/Los_Angeles")
@@ -93,6 +99,8 @@ class Household:
 
     def session(self, session_id: int) -> PlannedSession | None:
         """The session with this id, None when there is none."""
+        if session_id not in SESSION_IDS:
+            return None
         day = local_date(start_of_id(session_id), self.zone)
         return next((one for one in self.sessions_on(day) if one.session_id == session_id), None)
 
@@ -111,7 +119,7 @@ class Household:
         drawn = draw_day(self.seed, day, third_car=self.third_car)
         planned = [self._session(day, plug_in) for plug_in in drawn]
         planned = self._with_wrong_end(day, self._with_swapped_ids(day, planned))
-        return tuple(sorted(planned, key=lambda session: session.start))
+        return tuple(sorted(planned, key=lambda session: session.place))
 
     def _session(self, day: date, plug_in: PlugInDraw) -> PlannedSession:
         draw = Random(f"{self.seed}:{day.isoformat()}:{plug_in.kind}:{plug_in.start_hour:.4f}")

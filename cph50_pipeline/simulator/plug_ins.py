@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -18,10 +18,11 @@ from cph50_pipeline.civil_time import format_instant, local_date, parse_instant
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.simulator.cars import Car, car_named
 from cph50_pipeline.simulator.household import Household, plan_session
-from cph50_pipeline.simulator.sessions import PlannedSession, start_of_id
+from cph50_pipeline.simulator.sessions import SESSION_IDS, PlannedSession, start_of_id
 from cph50_pipeline.storage.atomic import atomic_write
 
 _SHORTEST_SESSION = timedelta(minutes=1)
+_LONGEST_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,12 @@ class PlugInBook:
         """Note a plug-in; a second that is taken moves it to the next free one.
 
         Raises:
-            BadInputError: when it would last less than a minute.
+            BadInputError: when it would last less than a minute or more than a day, or has no UTC offset.
         """
-        if not timedelta(minutes=minutes) >= _SHORTEST_SESSION:
-            raise BadInputError(f"A car cannot be plugged in for {minutes} minutes", remedy="Use 1 or more")
+        if not 1 <= minutes <= _LONGEST_MINUTES:
+            raise BadInputError(f"A car cannot be plugged in for {minutes} minutes", remedy="Use 1 to 1440")
+        if at.tzinfo is None:
+            raise BadInputError(f"A car cannot be plugged in at {at.isoformat()}: it has no UTC offset")
         if self._path is None:
             with self._lock:
                 return self._add(at, car, minutes)
@@ -75,7 +78,7 @@ class PlugInBook:
     def _add(self, at: datetime, car: Car, minutes: float) -> PlugIn:
         entries = self._current()
         taken = {entry.at for entry in entries}
-        at = at.replace(microsecond=0)
+        at = at.astimezone(UTC).replace(microsecond=0)
         while at in taken:
             at += timedelta(seconds=1)
         entry = PlugIn(at, car, minutes)
@@ -116,10 +119,12 @@ class LiveHousehold:
             sessions = _make_room(sessions, session)
             if local_date(session.start, self.plan.zone) == day:
                 sessions.append(session)
-        return sorted(sessions, key=lambda session: session.start)
+        return sorted(sessions, key=lambda session: session.place)
 
     def session(self, session_id: int) -> PlannedSession | None:
         """The session with this id, None when there is none."""
+        if session_id not in SESSION_IDS:
+            return None
         day = local_date(start_of_id(session_id), self.plan.zone)
         return next((one for one in self.sessions_on(day) if one.session_id == session_id), None)
 
@@ -138,7 +143,7 @@ class LiveHousehold:
         """Plug a car in at an instant, for `minutes`, and return its session.
 
         Raises:
-            BadInputError: for an unknown car or less than a minute.
+            BadInputError: for an unknown car, a time without offset, or not between a minute and a day.
         """
         return self._session(self.book.add(at, car_named(car), minutes))
 

@@ -51,10 +51,10 @@ class ReplayAnswers:
         file = self._status_folder / f"{session_id}.json"
         return _read(file, "charging_status") if file.exists() else None
 
-    def activity(self, page_size: int | None, page_offset: str | None, now: datetime) -> JsonObject:
+    def activity(self, page_size: int, page_offset: int | None, now: datetime) -> JsonObject:
         """A page of the recorded rows of all months, newest first; the offset is a position."""
-        begin = int(page_offset or 0)
-        end = begin + min(page_size or LARGEST_PAGE, LARGEST_PAGE)
+        begin = page_offset or 0
+        end = begin + min(page_size, LARGEST_PAGE)
         months: dict[tuple[int, int], list[Any]] = {}
         for year, month, row in self._newest_first[begin:end]:
             months.setdefault((year, month), []).append(row)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.errors import BadInputError, TransientError
 from cph50_pipeline.simulator.answers import Answers, HouseholdAnswers
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import FaultQueue
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 LOOPBACK = "127.0.0.1"
-_STOP_SECONDS = 10.0
+_PATIENCE_SECONDS = 10.0
 
 
 class RunningSimulator:
@@ -134,6 +134,7 @@ class RunningSimulator:
 
         Raises:
             OSError: when the port is taken.
+            TransientError: when the server does not come up.
         """
         listener = socket.create_server(self._address)
         self._address = listener.getsockname()[:2]
@@ -142,7 +143,8 @@ class RunningSimulator:
         run = self._server.run
         self._thread = threading.Thread(target=lambda: run([listener]), name="simulator", daemon=True)
         self._thread.start()
-        ready.wait(_STOP_SECONDS)
+        if not ready.wait(_PATIENCE_SECONDS):
+            raise TransientError("The simulator did not start to answer", remedy="Try again")
         return self
 
     def stop(self) -> None:
@@ -150,7 +152,7 @@ class RunningSimulator:
         if self._server is None or self._thread is None:
             return
         self._server.should_exit = self._server.force_exit = True
-        self._thread.join(_STOP_SECONDS)
+        self._thread.join(_PATIENCE_SECONDS)
         self._server = self._thread = None
 
     def wait(self) -> None:

@@ -16,6 +16,8 @@ from cph50_pipeline.simulator.points import Quirks, kept_offsets
 
 SessionKind = Literal["scheduled", "swap", "top_up", "evening", "idle", "trickle", "public", "plug_in"]
 _ID_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+SESSION_IDS = range(10**12)
+"""What can be an id: anything else is nobody's."""
 _LAST_DIGIT: dict[str, int] = {"public": 5, "plug_in": 7}
 _STEP_BACK_KWH = 0.005
 
@@ -65,6 +67,11 @@ class PlannedSession:
     reading_period_seconds: int
     update_period_ms: int
     billing_delay_seconds: int
+
+    @property
+    def place(self) -> int:
+        """Where the session stands in the order of time, whatever its id says."""
+        return session_id_at(self.start, self.kind)
 
     @property
     def is_home(self) -> bool:

@@ -27,11 +27,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """One request as it came in. Passwords are masked.
+    """One request as it came in, whether or not it was answered. Passwords are masked.
 
     Attributes:
         operation: What was asked, as faults name it.
-        status_code: What was answered; None when the connection was cut.
     """
 
     method: str
@@ -39,7 +38,6 @@ class RecordedRequest:
     operation: str
     body: dict[str, Any]
     had_token: bool
-    status_code: int | None
 
 
 class RequestLog:
