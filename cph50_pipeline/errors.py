@@ -44,3 +44,7 @@ class PermanentError(Cph50Error):
 
 class BadInputError(Cph50Error):
     """A setting, argument, file or answer that cannot be used as it is."""
+
+
+class NotFoundError(PermanentError):
+    """What was asked for does not exist at the source."""

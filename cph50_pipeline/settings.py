@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+from dotenv import load_dotenv
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
     """The settings of this process. `load_settings` is the way to get them."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     source: Source = Field(default=Source.SIMULATOR, description="simulator or chargepoint")
@@ -130,11 +131,28 @@ class Settings(BaseSettings):
         return PublishMode.LOCAL if self.source is Source.SIMULATOR else PublishMode.OFF
 
     @property
+    def publishes_state(self) -> bool:
+        """Whether `last_session.json`, which says that nobody is home, is committed at all."""
+        return self.publish_mode is not PublishMode.OFF and self.publish_delay_minutes is not None
+
+    @property
     def discovery_url(self) -> str | None:
         """Where discovery answers; None means the simulator inside this process."""
         if self.chargepoint_discovery_url is not None:
             return str(self.chargepoint_discovery_url)
         return None if self.source is Source.SIMULATOR else CHARGEPOINT_DISCOVERY_URL
+
+    def describe(self) -> list[dict[str, str]]:
+        """Every setting with the value in force, secrets masked, and what it means."""
+        rows = []
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            in_force = {"data_dir": self.data_root, "publish": self.publish_mode.value}.get(name, value)
+            shown = "" if in_force is None else str(in_force)  # SecretStr shows itself as asterisks
+            rows.append(
+                {"setting": PREFIX + name.upper(), "value": shown, "meaning": field.description or ""}
+            )
+        return rows
 
 
 def is_object_store(root: str) -> bool:
@@ -148,6 +166,7 @@ def load_settings() -> Settings:
     Raises:
         BadInputError: one line that names every wrong setting and what it should be.
     """
+    load_dotenv(".env")  # so that Dagster's EnvVar finds the secrets there, too
     try:
         return Settings()
     except ValidationError as error:

@@ -113,25 +113,6 @@ def slot_violations(
     return _ordered(found)
 
 
-def attribution_violations(
-    session_ids: Iterable[str], sessions: Iterable[Session], *, month: str
-) -> list[Violation]:
-    """Every session of the month is attributed exactly once, and no other is."""
-    judge = _Judge(month)
-    counts = Counter(session_ids)
-    known = {session.session_id for session in sessions}
-    found = [
-        judge.finds("unique_ids", session_id, f"is attributed {count} times")
-        for session_id, count in counts.items()
-        if count > 1
-    ]
-    found += [_stranger(judge, session_id) for session_id in counts.keys() - known]
-    found += [
-        judge.finds("none_lost", session_id, "is not attributed") for session_id in known - counts.keys()
-    ]
-    return _ordered(found)
-
-
 def cache_violations(
     records: Sequence[CacheRecord],
     sessions: Iterable[Session],

@@ -130,4 +130,4 @@ def _take(
     try:
         return record, source.session(session_id)
     except TransientError as error:
-        return add_missed_sample(record, window.now(), error.message), None
+        return add_missed_sample(record, window.now(), error.message, window.zone), None

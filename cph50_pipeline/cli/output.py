@@ -1,0 +1,104 @@
+"""What the commands print: for people with rich, for programs as JSON. Values in, text out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cph50_pipeline.cli.demo import DemoSummary
+    from cph50_pipeline.defs.launch import Outcome
+    from cph50_pipeline.defs.reconcile import Reconciled
+    from cph50_pipeline.defs.tick import Ticked
+
+Row = Mapping[str, Any]
+
+
+def progress(line: str) -> None:
+    """Say what goes on; on stderr, so that what is printed for reading stays clean."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show_table(rows: Sequence[Row], as_json: bool) -> None:
+    """Rows of the same fields as a table."""
+    if as_json:
+        _dump(list(rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0] if rows else []:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console().print(table)
+
+
+def show_outcome(outcome: Outcome, months: Sequence[str], as_json: bool) -> None:
+    """How a run ended."""
+    if as_json:
+        _dump({"run_id": outcome.run_id, "succeeded": outcome.succeeded, "failures": list(outcome.failures)})
+        return
+    span = months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
+    print(f"{span}: {'done' if outcome.succeeded else 'failed'} (run {outcome.run_id[:8]})")
+    for failure in outcome.failures:
+        progress(f"  {failure}")
+
+
+def show_tick(done: Sequence[Ticked], as_json: bool) -> None:
+    """What each sensor and schedule said, and how its runs ended."""
+    rows = [
+        {
+            "name": ticked.name,
+            "said": ticked.said,
+            "runs": [
+                {"run_id": o.run_id, "succeeded": o.succeeded, "failures": list(o.failures)}
+                for o in ticked.outcomes
+            ],
+        }
+        for ticked in done
+    ]
+    if as_json:
+        _dump(rows)
+        return
+    for ticked in done:
+        print(f"{ticked.name}: {ticked.said}")
+        for outcome in ticked.outcomes:
+            print(f"  run {outcome.run_id[:8]}: {'done' if outcome.succeeded else 'failed'}")
+            for failure in outcome.failures:
+                print(f"    {failure}")
+
+
+def show_reconciled(result: Reconciled, as_json: bool) -> None:
+    """What Dagster was told, and what could not be read."""
+    if as_json:
+        _dump({"reported": result.reported, "damaged": result.damaged})
+        return
+    print(f"{len(result.reported)} file(s) reported to Dagster")
+    for line in result.damaged:
+        progress(line)
+
+
+def show_demo(summary: DemoSummary, as_json: bool) -> None:
+    """What the demo made, and what to open next."""
+    if as_json:
+        _dump(summary.rows())
+        return
+    show_table([{"": name, "demo": value} for name, value in summary.rows().items()], as_json=False)
+    print()
+    print("Open next:")
+    for line in summary.next_steps():
+        print(f"  {line}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return "" if value is None else str(value)
+
+
+def _dump(value: Any) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True, default=str))

@@ -1,0 +1,62 @@
+"""Dagster's own toggles of sensors and schedules, switched with Dagster's own command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import dagster as dg
+
+from cph50_pipeline.definitions import build_defs
+from cph50_pipeline.defs.launch import LOCATION
+from cph50_pipeline.errors import PermanentError
+from cph50_pipeline.settings import Settings
+
+
+def switch_all(action: str) -> None:
+    """Start or stop every sensor and schedule.
+
+    Raises:
+        PermanentError: Dagster's command failed; says what it printed.
+    """
+    names = {kind: "--start-all" for kind in ("sensor", "schedule")}
+    if action == "start":
+        commands = [[kind, "start", flag] for kind, flag in names.items()]
+    else:
+        definitions = build_defs(_settings())
+        commands = [["sensor", "stop", sensor.name] for sensor in definitions.sensors or []]
+        commands += [["schedule", "stop", schedule.name] for schedule in definitions.schedules or []]
+    for command in commands:
+        _dagster(command)
+
+
+def show_toggles(instance: dg.DagsterInstance, settings: Settings) -> list[dict[str, Any]]:
+    """Each sensor and schedule, whether it is on, and when it last ran."""
+    definitions = build_defs(settings)
+    states = {state.instigator_name: state for state in instance.all_instigator_state()}
+    rows = []
+    for kind, found in (("sensor", definitions.sensors), ("schedule", definitions.schedules)):
+        for definition in sorted(found or [], key=lambda d: d.name):
+            state = states.get(definition.name)
+            rows.append(
+                {
+                    "kind": kind,
+                    "name": definition.name,
+                    "state": "on" if state is None or state.is_running else "off",
+                }
+            )
+    return rows
+
+
+def _settings() -> Settings:
+    from cph50_pipeline.settings import load_settings
+
+    return load_settings()
+
+
+def _dagster(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "dagster", *arguments, "-m", LOCATION]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PermanentError(f"`dagster {' '.join(arguments)}` failed: {done.stderr.strip()[-400:]}")

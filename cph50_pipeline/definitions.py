@@ -1,0 +1,66 @@
+"""The code location: everything Dagster knows of this household, as a table of contents.
+
+`build_defs` takes overrides for tests and other homes; `defs` is the entry that Dagster loads.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from cph50_pipeline.defs.assets.charging import build_charging_assets
+from cph50_pipeline.defs.assets.external import build_external_assets
+from cph50_pipeline.defs.assets.vehicles import build_vehicle_assets
+from cph50_pipeline.defs.checks import build_checks
+from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
+from cph50_pipeline.defs.io_manager import build_io_manager
+from cph50_pipeline.defs.jobs import build_jobs
+from cph50_pipeline.defs.partitions import monthly_partitions
+from cph50_pipeline.defs.publishing import build_store_resource
+from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.schedules import build_schedules
+from cph50_pipeline.defs.sensors import build_charger_sensor
+from cph50_pipeline.settings import Settings, load_settings
+
+# Both are in use on purpose and pinned to one minor version of Dagster: docs/decisions.md.
+warnings.filterwarnings("ignore", message=r"(?s).*`backfill_policy`", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", message=r"(?s).*partitions_def on an AssetCheckSpec", category=dg.PreviewWarning)
+
+
+def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """All definitions of the household that the settings describe.
+
+    Args:
+        settings: Zone, history start and data root are taken from here when the location loads.
+        resources: Replaces resources by key: `chargepoint`, `store`, `io_manager`.
+    """
+    partitions = monthly_partitions(settings)
+    jobs = build_jobs()
+    return dg.Definitions(
+        assets=[
+            *build_charging_assets(partitions),
+            *build_vehicle_assets(partitions),
+            *build_external_assets(),
+        ],
+        asset_checks=build_checks(partitions),
+        jobs=list(jobs.values()),
+        schedules=build_schedules(settings),
+        sensors=[build_charger_sensor(settings, jobs), build_hand_edited_sensor(settings, jobs)],
+        resources={
+            "chargepoint": ChargePoint.of(settings),
+            "store": build_store_resource(settings),
+            "io_manager": build_io_manager(),
+            **(resources or {}),
+        },
+        # A run is one process: another process a step costs 3 s each and gains nothing here.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of this process's settings."""
+    return build_defs(load_settings())

@@ -1,0 +1,43 @@
+"""What Dagster should show though no run makes it: files edited by hand, state files, the published repository."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from cph50_pipeline.defs.assets.common import GROUP_STATE, GROUP_VEHICLES
+
+VEHICLE_LABELS = dg.AssetKey("vehicle_labels")
+LAST_SESSION = dg.AssetKey("last_session")
+LAST_SESSION_ID = dg.AssetKey("last_session_id")
+PUBLICATION = dg.AssetKey("publication")
+
+
+def build_external_assets() -> list[dg.AssetSpec]:
+    """Assets that are reported, not materialized."""
+    return [
+        dg.AssetSpec(
+            VEHICLE_LABELS,
+            group_name=GROUP_VEHICLES,
+            kinds={"json"},
+            description="session_vehicle_map.json: which car it was, said by a person.",
+        ),
+        dg.AssetSpec(
+            LAST_SESSION,
+            group_name=GROUP_STATE,
+            kinds={"json"},
+            description="last_session.json: the charger now, written by the charger sensor.",
+        ),
+        dg.AssetSpec(
+            LAST_SESSION_ID,
+            group_name=GROUP_STATE,
+            kinds={"json"},
+            description=".last_session_id.json: the session last seen, written by the charger sensor.",
+        ),
+        dg.AssetSpec(
+            PUBLICATION,
+            deps=["session_cache"],
+            group_name="publishing",
+            kinds={"git"},
+            description="The git commit that holds what the last run wrote.",
+        ),
+    ]

@@ -1,0 +1,52 @@
+"""Vehicles: which car each session charged, and the model that says so."""
+
+import dagster as dg
+
+from cph50_pipeline.charging.activity import ActivityMonth
+from cph50_pipeline.charging.model import Reading
+from cph50_pipeline.defs import summaries
+from cph50_pipeline.defs.assets.common import GROUP_VEHICLES, OWNERS, per_month
+from cph50_pipeline.defs.attribution import classify_months, fit_classifier
+from cph50_pipeline.defs.failures import as_dagster_failure
+from cph50_pipeline.defs.store import Store
+
+
+def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The vehicle assets; classifications on the shared monthly partitions, the model without partitions."""
+
+    @dg.asset(
+        group_name=GROUP_VEHICLES,
+        kinds={"json"},
+        owners=OWNERS,
+        code_version="1",
+        deps=["session_samples", "vehicle_labels"],
+        description="The model that tells the cars apart, fitted on the labels made by hand; readable and diffable.",
+    )
+    def vehicle_classifier(
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]
+    ) -> dg.MaterializeResult:
+        with as_dagster_failure():
+            model = fit_classifier(store, context.log)
+        return dg.MaterializeResult(value=model.document(), metadata=summaries.of_model(model))
+
+    @dg.asset(
+        **per_month(partitions),
+        group_name=GROUP_VEHICLES,
+        kinds={"json"},
+        owners=OWNERS,
+        code_version="1",
+        deps=["vehicle_classifier", "vehicle_labels"],
+        description="Which car each session charged: a person's label, else the classifier's, else unknown.",
+    )
+    def vehicle_classifications(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[Store],
+        chargepoint_activity: dict[str, ActivityMonth],
+        session_samples: dict[str, dict[str, list[Reading]]],
+    ) -> dg.MaterializeResult:
+        with as_dagster_failure():
+            classified = classify_months(store, list(chargepoint_activity), session_samples, context.log)
+        summaries.describe_classifications(context, classified)
+        return dg.MaterializeResult(value=classified)
+
+    return [vehicle_classifier, vehicle_classifications]

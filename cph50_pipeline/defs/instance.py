@@ -1,0 +1,34 @@
+"""Dagster's instance of this household: where its home is, and whether a daemon serves it."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+
+import dagster as dg
+
+from cph50_pipeline.settings import Settings
+
+
+def prepare_home(settings: Settings) -> str:
+    """Make Dagster's home with our profile where there is none, and name it in this process's environment."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    profile = home / "dagster.yaml"
+    if not profile.exists():
+        profile.write_text(files("cph50_pipeline.defs").joinpath("dagster.yaml").read_text())
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    return str(home)
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The household's instance; its home is made where there is none."""
+    prepare_home(settings)
+    return dg.DagsterInstance.get()
+
+
+def has_live_daemon(instance: dg.DagsterInstance) -> bool:
+    """Whether a daemon takes runs from this instance's queue just now."""
+    status = instance.get_daemon_statuses().get("QUEUED_RUN_COORDINATOR")
+    return status is not None and status.healthy is True

@@ -1,0 +1,81 @@
+"""The jobs people, schedules and sensors start: one selection of assets, several reasons to run it."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import dagster as dg
+
+from cph50_pipeline.defs.updating import UpdateConfig
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+MONTH_ASSETS = dg.AssetSelection.assets(
+    "chargepoint_activity", "session_samples", "vehicle_classifications", "charging_energy", "session_cache"
+)
+ATTRIBUTION_ASSETS = dg.AssetSelection.assets(
+    "vehicle_classifier", "vehicle_classifications", "charging_energy", "session_cache"
+)
+PERSISTENT = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+CHARGING_JOB = "charging_job"
+SESSION_JOB = "session_job"
+WEEKLY_REFRESH_JOB = "weekly_refresh_job"
+MONTHLY_CLOSURE_JOB = "monthly_closure_job"
+ATTRIBUTION_JOB = "attribution_job"
+PUBLISH_JOB = "publish_job"
+
+
+def update_run_config(config: UpdateConfig) -> dg.RunConfig:
+    """Run config that tells `chargepoint_activity` what to ask for."""
+    return dg.RunConfig(ops={"chargepoint_activity": config})
+
+
+Job: TypeAlias = "dg.JobDefinition | UnresolvedAssetJobDefinition"
+
+
+def build_jobs() -> dict[str, Job]:
+    """All jobs by name."""
+    jobs: list[Job] = [
+        dg.define_asset_job(
+            CHARGING_JOB,
+            selection=MONTH_ASSETS | dg.AssetSelection.assets("vehicle_classifier"),
+            description="Any months, whole: ask ChargePoint, learn the cars, name them, account, cache.",
+        ),
+        dg.define_asset_job(
+            SESSION_JOB,
+            selection=MONTH_ASSETS,
+            description="One session: sample it while it runs, merge it into its month, bring the month up to date.",
+        ),
+        dg.define_asset_job(
+            WEEKLY_REFRESH_JOB,
+            selection=MONTH_ASSETS,
+            description="A month that is still open, whole: catches what no sensor saw.",
+            op_retry_policy=PERSISTENT,
+        ),
+        dg.define_asset_job(
+            MONTHLY_CLOSURE_JOB,
+            selection=MONTH_ASSETS,
+            config=update_run_config(UpdateConfig(close=True)),
+            description="A month that is over, whole, and then final: it is not polled any more.",
+            op_retry_policy=PERSISTENT,
+        ),
+        dg.define_asset_job(
+            ATTRIBUTION_JOB,
+            selection=ATTRIBUTION_ASSETS,
+            description="Learn the cars from the labels and name the sessions of the months again.",
+        ),
+        publish_job,
+    ]
+    return {job.name: job for job in jobs}
+
+
+@dg.op(required_resource_keys={"store"}, description="Writes nothing: the run's end commits what differs.")
+def publish_what_differs(context: dg.OpExecutionContext) -> None:
+    """Let the run's store commit, at the run's end, what no run has committed yet."""
+    context.log.info("What differs from the last commit is committed when this run ends")
+
+
+@dg.job(name=PUBLISH_JOB, description="Commit what no run has committed yet.")
+def publish_job() -> None:
+    """Commit what no run has committed yet."""
+    publish_what_differs()

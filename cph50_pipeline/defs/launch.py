@@ -1,0 +1,141 @@
+"""The one way to start a job outside Dagster's own UI, sensors and schedules.
+
+With a live daemon the run is queued and followed; without one it runs in this process, on the same instance and
+under the same locks.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from cph50_pipeline.defs.instance import has_live_daemon
+from cph50_pipeline.defs.partitions import check_known_months, monthly_partitions
+from cph50_pipeline.definitions import build_defs
+from cph50_pipeline.errors import PermanentError
+from cph50_pipeline.settings import Settings
+
+LOCATION = "cph50_pipeline.definitions"
+FOLLOW_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A run to start.
+
+    Attributes:
+        job: The job's name.
+        months: Its partitions: none, one, or the ends of a range that one run covers.
+        run_config: As Dagster's launchpad takes it.
+        tags: Further tags.
+    """
+
+    job: str
+    months: Sequence[str] = ()
+    run_config: Mapping[str, Any] | None = None
+    tags: Mapping[str, str] | None = None
+
+    def all_tags(self) -> dict[str, str]:
+        """The run's tags, partitions included."""
+        tags = dict(self.tags or {})
+        if len(self.months) == 1:
+            tags["dagster/partition"] = self.months[0]
+        elif self.months:
+            tags["dagster/asset_partition_range_start"] = self.months[0]
+            tags["dagster/asset_partition_range_end"] = self.months[-1]
+        return tags
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: its id, whether it succeeded, and what each failed step said."""
+
+    run_id: str
+    succeeded: bool
+    failures: Sequence[str]
+
+
+def launch(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    wanted: Launch,
+    say: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Run a job to its end.
+
+    Raises:
+        BadInputError: for a month that has no partition.
+        PermanentError: the daemon's queue did not take the run.
+    """
+    check_known_months(list(wanted.months), monthly_partitions(settings))
+    if has_live_daemon(instance):
+        say("Dagster's daemon is running: queued there")
+        run_id = _queue(instance, wanted)
+        _follow(instance, run_id, say)
+    else:
+        run_id = _run_here(instance, settings, wanted)
+    return _outcome(instance, run_id)
+
+
+def _run_here(instance: dg.DagsterInstance, settings: Settings, wanted: Launch) -> str:
+    job = build_defs(settings).resolve_job_def(wanted.job)
+    result = job.execute_in_process(
+        instance=instance,
+        run_config=dict(wanted.run_config or {}),
+        tags=wanted.all_tags(),
+        raise_on_error=False,
+    )
+    return result.run_id
+
+
+def _queue(instance: dg.DagsterInstance, wanted: Launch) -> str:
+    run_id = dg.DagsterRun(job_name=wanted.job).run_id
+    command = [
+        *(sys.executable, "-m", "dagster", "job", "launch", "-m", LOCATION, "-j", wanted.job),
+        *("--run-id", run_id, "--tags", json.dumps(wanted.all_tags())),
+    ]
+    if wanted.run_config:
+        command += ["--config-json", json.dumps(wanted.run_config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or instance.get_run_by_id(run_id) is None:
+        raise PermanentError(
+            f"Dagster did not take the run of {wanted.job}: {done.stderr.strip()[-400:]}",
+            kept="Nothing was changed",
+            remedy="Stop the daemon and run the command again; it then runs by itself",
+        )
+    return run_id
+
+
+def _follow(instance: dg.DagsterInstance, run_id: str, say: Callable[[str], None]) -> None:
+    shown = None
+    while True:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        if run.status is not shown:
+            say(f"Run {run_id[:8]}: {run.status.value.lower()}")
+            shown = run.status
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
+    run = instance.get_run_by_id(run_id)
+    events = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    failures = [
+        f"{entry.step_key}: {_failure_text(entry.dagster_event)}" for entry in events if entry.dagster_event
+    ]
+    return Outcome(run_id, run is not None and run.is_success, failures)
+
+
+def _failure_text(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    return data.error.message.strip() if data.error else (event.message or "failed")

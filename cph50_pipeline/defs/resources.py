@@ -1,0 +1,101 @@
+"""The resources that assets and sensors work with: the charger, and the household's store with its commit.
+
+Secrets are given by the name of their environment variable, so that none lands in Dagster's snapshots. What the
+clients do is in `sources`, what the store does in `store`.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from cph50_pipeline.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from cph50_pipeline.simulator.server import RunningSimulator
+    from cph50_pipeline.sources.chargepoint import ChargePointClient
+
+
+class ChargePoint(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The charger as ChargePoint shows it; the simulator inside this process when there is no address.
+
+    Attributes:
+        discovery_url: Where ChargePoint's discovery answers; None starts the simulator in this process.
+        username: The account.
+        password: Its password, when there is one.
+        token: A saved session token, when there is one.
+        state_dir: Where token and request budget are shared between processes.
+        privacy: Whether answers are scrubbed ("public") or kept whole ("private").
+        sample_count: Samples of a collection.
+        sample_interval_seconds: Seconds between them.
+        simulator_seed: Which household the embedded simulator plays.
+        timezone: The simulated household's zone.
+    """
+
+    discovery_url: str | None = None
+    username: str = ""
+    password: str | None = None
+    token: str | None = None
+    state_dir: str
+    privacy: str = "public"
+    sample_count: int = 30
+    sample_interval_seconds: float = 10.0
+    simulator_seed: int = 50
+    timezone: str = "America/Los_Angeles"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ChargePoint":
+        """The resource that the settings describe."""
+        return cls(
+            discovery_url=settings.discovery_url,
+            username=_from_environment("chargepoint_username") or "",
+            password=_from_environment("chargepoint_password"),
+            token=_from_environment("chargepoint_token"),
+            state_dir=str(settings.private_dir),
+            privacy=settings.privacy.value,
+            sample_count=settings.sample_count,
+            sample_interval_seconds=settings.sample_interval_seconds,
+            simulator_seed=settings.simulator_seed,
+            timezone=settings.timezone,
+        )
+
+    def client(self) -> "ChargePointClient":
+        """The client of this account; one a process, so that connection, token and charger list are kept."""
+        if self.discovery_url is not None:
+            account = (self.discovery_url, self.username, self.password, self.token)
+        else:
+            simulator = _embedded_simulator(self.simulator_seed, self.timezone)
+            account = (simulator.discovery_url, simulator.account.username, simulator.account.password, None)
+        return _client(*account, self.state_dir, self.privacy)
+
+
+def _from_environment(setting: str) -> dg.EnvVar | None:
+    name = f"{PREFIX}{setting.upper()}"
+    return dg.EnvVar(name) if os.environ.get(name) else None
+
+
+@lru_cache(maxsize=4)
+def _client(
+    discovery_url: str, username: str, password: str | None, token: str | None, state_dir: str, privacy: str
+) -> "ChargePointClient":
+    from cph50_pipeline.sources.chargepoint import ChargePointClient
+
+    return ChargePointClient(
+        discovery_url=discovery_url,
+        username=username,
+        password=password,
+        token=token,
+        state_dir=Path(state_dir),
+        privacy=privacy,
+    )
+
+
+@lru_cache(maxsize=1)
+def _embedded_simulator(seed: int, timezone: str) -> "RunningSimulator":
+    from cph50_pipeline.simulator.household import Household
+    from cph50_pipeline.simulator.server import RunningSimulator
+
+    return RunningSimulator(Household(seed, ZoneInfo(timezone))).start()

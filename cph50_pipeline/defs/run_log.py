@@ -1,0 +1,60 @@
+"""`runs.json`: the newest runs, from Dagster's own records. It travels with commits and causes none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterRunStatus, RunRecord, RunsFilter
+
+from cph50_pipeline.defs.store import Store
+
+RUNS_FILE = "runs.json"
+KEPT_RUNS = 500
+_FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+_RESULT = {DagsterRunStatus.SUCCESS: "success", DagsterRunStatus.FAILURE: "failure"}
+
+
+def write_run_log(store: Store, instance: dg.DagsterInstance) -> None:
+    """Rewrite `runs.json` from Dagster's newest finished runs, keeping entries that Dagster has forgotten."""
+    records = instance.get_run_records(filters=RunsFilter(statuses=_FINISHED), limit=KEPT_RUNS)
+    known = store.read_document(RUNS_FILE) or {"runs": []}
+    entries = {entry["run_id"]: entry for entry in known["runs"]}
+    entries.update({record.dagster_run.run_id: _entry(record, store) for record in records})
+    newest = sorted(entries.values(), key=lambda e: (e["date"], e["time_utc"], e["run_id"]), reverse=True)
+    store.write_document(RUNS_FILE, {"runs": newest[:KEPT_RUNS]})
+
+
+def _entry(record: RunRecord, store: Store) -> dict[str, Any]:
+    run = record.dagster_run
+    started = datetime.fromtimestamp(record.start_time or record.create_timestamp.timestamp(), tz=UTC)
+    return {
+        "run_id": run.run_id,
+        "date": started.strftime("%Y-%m-%d"),
+        "time_utc": started.strftime("%H:%M:%S"),
+        "time_pt": started.astimezone(store.zone).strftime("%H:%M:%S"),
+        "result": _RESULT.get(run.status, "other"),
+        "reason": _reason(run),
+        "run_type": _run_type(run),
+    }
+
+
+def _reason(run: dg.DagsterRun) -> str:
+    months = run.tags.get("dagster/partition") or "..".join(
+        run.tags[key]
+        for key in ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+        if key in run.tags
+    )
+    session = run.tags.get("cph50/session")
+    return " ".join(part for part in (run.job_name, months, f"session {session}" if session else "") if part)
+
+
+def _run_type(run: dg.DagsterRun) -> str:
+    if "dagster/schedule_name" in run.tags:
+        return "scheduled"
+    if "dagster/sensor_name" in run.tags:
+        return "sensor"
+    if "dagster/backfill" in run.tags:
+        return "backfill"
+    return "manual"

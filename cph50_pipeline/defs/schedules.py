@@ -1,0 +1,58 @@
+"""Weekly refresh and monthly closure. Both are level-triggered: they also take the months that were missed."""
+
+from datetime import datetime
+
+import dagster as dg
+
+from cph50_pipeline.civil_time import month_of, shift_month
+from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, WEEKLY_REFRESH_JOB
+from cph50_pipeline.defs.month_files import ACTIVITY
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.settings import Settings
+
+WEEKLY_CRON = "0 8 * * 0"  # Sundays 08:00 UTC, midnight in the Pacific zone
+MONTHLY_CRON = "0 10 2 * *"  # the 2nd, 10:00 UTC
+
+
+def months_to_close(store: Store, now: datetime) -> list[str]:
+    """Stored months that are over and not closed, and the month before `now`'s, oldest first."""
+    current = month_of(now, store.zone)
+    previous = shift_month(current, -1)
+    stored = [month for month in store.stored_months(ACTIVITY) if month < current]
+    return [month for month in sorted({*stored, previous}) if not store.activity(month).closed]
+
+
+def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """The weekly and the monthly schedule, running by default."""
+
+    @dg.schedule(
+        name="weekly_refresh",
+        job_name=WEEKLY_REFRESH_JOB,
+        cron_schedule=WEEKLY_CRON,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Sundays 08:00 UTC: the current month, whole.",
+    )
+    def weekly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        month = month_of(context.scheduled_execution_time, settings.zone)
+        return dg.RunRequest(partition_key=month)
+
+    @dg.schedule(
+        name="monthly_closure",
+        job_name=MONTHLY_CLOSURE_JOB,
+        cron_schedule=MONTHLY_CRON,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="The 2nd of a month 10:00 UTC: the month before, whole and final, and any that is still open.",
+    )
+    def monthly_closure(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        months = [
+            month
+            for month in months_to_close(Store.of(settings), context.scheduled_execution_time)
+            if month >= settings.history_start
+        ]
+        if not months:
+            return dg.SkipReason("Every month that is over is closed")
+        return [dg.RunRequest(partition_key=month, run_key=None) for month in months]
+
+    return [weekly_refresh, monthly_closure]

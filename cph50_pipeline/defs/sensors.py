@@ -1,0 +1,241 @@
+"""The sensors: the charger, the files edited by hand. Both compare what is with what is stored, on every tick.
+
+The charger sensor writes the two state files; everything else happens in the runs it asks for. What follows from a
+look at the charger is decided in `charging.watching`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
+
+from cph50_pipeline.charging.activity import needs_detail, open_sessions
+from cph50_pipeline.charging.answers import ChargingStatus
+from cph50_pipeline.charging.collection import collection_path, is_complete
+from cph50_pipeline.charging.watching import (
+    Attempt,
+    LastSession,
+    Observation,
+    Purpose,
+    is_worth_writing,
+    last_session,
+    may_start,
+    state_differs,
+)
+from cph50_pipeline.civil_time import format_instant, from_epoch_ms, month_of, shift_month
+from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
+from cph50_pipeline.defs.dead_runs import sweep_dead_runs
+from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB, Job, update_run_config
+from cph50_pipeline.defs.month_files import CLASSIFICATIONS
+from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.updating import UpdateConfig
+from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.sources.charger_source import ChargerSource
+
+STATE_FILE = "last_session.json"
+SESSION_ID_FILE = ".last_session_id.json"
+TICK_SECONDS = 20.0  # Dagster ends a tick after 60
+LOOK_BACK = timedelta(days=3)
+LOOK_EVERY = timedelta(hours=1)
+SUBJECT_TAG = "cph50/subject"
+PURPOSE_TAG = "cph50/purpose"
+SESSION_TAG = "cph50/session"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A run that should happen because the store lacks what it would bring."""
+
+    purpose: Purpose
+    subject: str
+    month: str
+    config: UpdateConfig
+
+    def request(self) -> dg.RunRequest:
+        """The run request. It has no run key: whether it is due is decided by run records and by the store."""
+        tags = {PURPOSE_TAG: self.purpose, SUBJECT_TAG: self.subject}
+        if self.config.session_id is not None:
+            tags[SESSION_TAG] = self.config.session_id
+        return dg.RunRequest(
+            job_name=SESSION_JOB,
+            partition_key=self.month,
+            run_config=update_run_config(self.config),
+            tags=tags,
+        )
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a tick of the charger sensor found and wants."""
+
+    state: LastSession
+    changed: bool
+    wishes: list[Wish]
+    looked_at: datetime | None
+
+
+def watch_charger(
+    source: ChargerSource, store: Store, settings: Settings, now: datetime, last_look: datetime | None
+) -> Tick:
+    """One look at the charger, compared with the store. Writes the state files; starts nothing.
+
+    Raises:
+        TransientError: ChargePoint did not answer in time; nothing was changed.
+        PermanentError: ChargePoint refuses; says what to do.
+    """
+    active = source.user_status()
+    chargers = source.chargers()
+    charger = source.charger_status(chargers[0]) if chargers else None
+    session = source.session(active.session_id) if active is not None else None
+    wishes = list(_session_wishes(session, store, settings, now))
+    looked_at = None
+    if last_look is None or now - last_look >= LOOK_EVERY:
+        wishes += _missed_months(source, store, now, covered={wish.month for wish in wishes})
+        looked_at = now
+    seen = Observation(now, charger, session, *_attribution(session, store))
+    state, changed = _write_state(seen, store)
+    return Tick(state, changed, [w for w in wishes if w.month >= settings.history_start], looked_at)
+
+
+def _session_wishes(
+    session: ChargingStatus | None, store: Store, settings: Settings, now: datetime
+) -> Iterator[Wish]:
+    active_id = None
+    if session is not None:
+        active_id = session.session_id
+        start = from_epoch_ms(session.start_time)
+        month = month_of(start, store.zone)
+        record = store.collection_at(collection_path(active_id, start, store.zone))
+        stored = active_id in store.activity(month).sessions
+        if not stored or record is None or not is_complete(record, settings.sample_count):
+            config = UpdateConfig(session_id=active_id, sample=True)
+            yield Wish("collection", f"session:{active_id}", month, config)
+    current = month_of(now, store.zone)
+    for month in (shift_month(current, -1), current):
+        for session_id in open_sessions(store.activity(month)):
+            if session_id != active_id:
+                config = UpdateConfig(session_id=session_id)
+                yield Wish("completion", f"session:{session_id}", month, config)
+
+
+def _missed_months(source: ChargerSource, store: Store, now: datetime, covered: set[str]) -> list[Wish]:
+    """Months in which ChargePoint lists a session that the store does not have, or has less of."""
+    months = set()
+    for row in source.activity(now - LOOK_BACK):
+        month = month_of(from_epoch_ms(row.start_time), store.zone)
+        if row.has_ended and needs_detail(store.activity(month).sessions.get(row.session_id), row):
+            months.add(month)
+    return [
+        Wish("refresh", f"month:{month}", month, UpdateConfig(refresh_closed=True))
+        for month in sorted(months - covered)
+    ]
+
+
+def _attribution(session: ChargingStatus | None, store: Store) -> tuple[str | None, float | None]:
+    if session is None:
+        return None, None
+    month = month_of(from_epoch_ms(session.start_time), store.zone)
+    for classification in store.read_month_if_whole(CLASSIFICATIONS, month) or []:
+        if classification.session_id == session.session_id:
+            return classification.vehicle_id, classification.confidence
+    return None, None
+
+
+def _write_state(seen: Observation, store: Store) -> tuple[LastSession, bool]:
+    before = _read_state(store)
+    state = last_session(seen, before, store.zone)
+    changed = state_differs(before, state)
+    if is_worth_writing(before, state):
+        store.write_document(STATE_FILE, state.model_dump(mode="json"))
+    if seen.session is not None:
+        known = store.read_document(SESSION_ID_FILE)
+        if not isinstance(known, dict) or known.get("session_id") != seen.session.session_id:
+            stamp = format_instant(seen.at.replace(microsecond=0))
+            document = {"session_id": seen.session.session_id, "timestamp": stamp}
+            store.write_document(SESSION_ID_FILE, document)
+            changed = True
+    return state, changed
+
+
+def _read_state(store: Store) -> LastSession | None:
+    try:
+        document = store.read_document(STATE_FILE)
+        return None if document is None else LastSession.model_validate(document)
+    except (BadInputError, ValueError):
+        return None  # damaged: the next writing replaces it
+
+
+def _attempts(instance: dg.DagsterInstance, wish: Wish) -> list[Attempt]:
+    """Earlier runs for the same wish, newest first, from Dagster's own records."""
+    filters = RunsFilter(tags={PURPOSE_TAG: wish.purpose, SUBJECT_TAG: wish.subject})
+    records = instance.get_run_records(filters=filters, limit=10)
+    return [_attempt(record) for record in records]
+
+
+def _attempt(record: dg.RunRecord) -> Attempt:
+    ended = None if record.end_time is None else datetime.fromtimestamp(record.end_time, tz=UTC)
+    if not record.dagster_run.is_finished:
+        return Attempt("running", None)
+    succeeded = record.dagster_run.status is DagsterRunStatus.SUCCESS
+    return Attempt("success" if succeeded else "failure", ended)
+
+
+def build_charger_sensor(
+    settings: Settings, jobs: Mapping[str, Job]
+) -> dg.SensorDefinition:
+    """The charger sensor, running by default."""
+
+    @dg.sensor(
+        name="charger_sensor",
+        jobs=[jobs[SESSION_JOB], jobs[PUBLISH_JOB]],
+        minimum_interval_seconds=settings.poll_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks at the charger; collects a session that is not stored, completes one that has ended.",
+    )
+    def charger_sensor(
+        context: dg.SensorEvaluationContext, chargepoint: ChargePoint
+    ) -> dg.SensorResult | dg.SkipReason:
+        now = datetime.now(UTC)
+        store = Store.of(settings)
+        sweep_dead_runs(context.instance, store.locks, context.log)
+        client = chargepoint.client()
+        try:
+            with client.within(TICK_SECONDS):
+                tick = watch_charger(client, store, settings, now, _last_look(context.cursor))
+        except TransientError as error:
+            return dg.SkipReason(f"{error} What is stored stays; the next tick tries again.")
+        requests = [w.request() for w in tick.wishes if may_start(_attempts(context.instance, w), now)]
+        if tick.changed and not requests and settings.publishes_state:
+            requests.append(dg.RunRequest(job_name=PUBLISH_JOB))
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else dg.SkipReason(_sentence(tick)),
+            cursor=_cursor(tick.looked_at) or context.cursor,
+            asset_events=_state_events(tick) if tick.changed else [],
+        )
+
+    return charger_sensor
+
+
+def _sentence(tick: Tick) -> str:
+    doing = "charging" if tick.state.charging else "connected" if tick.state.connected else "not connected"
+    waiting = f"; waiting for {', '.join(w.subject for w in tick.wishes)}" if tick.wishes else ""
+    return f"The car is {doing}; nothing to collect{waiting}"
+
+
+def _state_events(tick: Tick) -> list[dg.AssetMaterialization]:
+    metadata = {"connected": tick.state.connected, "charging": tick.state.charging}
+    return [dg.AssetMaterialization(key, metadata=metadata) for key in (LAST_SESSION, LAST_SESSION_ID)]
+
+
+def _last_look(cursor: str | None) -> datetime | None:
+    return None if not cursor else datetime.fromtimestamp(json.loads(cursor)["looked_at"], tz=UTC)
+
+
+def _cursor(looked_at: datetime | None) -> str | None:
+    return None if looked_at is None else json.dumps({"looked_at": looked_at.timestamp()})

@@ -1,0 +1,193 @@
+"""The household's files as a run sees them: months, session files, reference files, and the locks around them.
+
+One `Store` lives as long as a run. It takes the months' lock when a run first touches its months and gives it back
+when the run ends, after the run's commit. What the files hold is in `month_files`; how a commit is made is in
+`storage.publisher`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cph50_pipeline.charging.activity import ActivityMonth
+from cph50_pipeline.charging.collection import CollectionRecord, collection_path
+from cph50_pipeline.charging.model import Session
+from cph50_pipeline.charging.sessions import read_sessions
+from cph50_pipeline.civil_time import shift_month
+from cph50_pipeline.defs.month_files import ACTIVITY, MonthFile
+from cph50_pipeline.errors import BadInputError, PermanentError
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.storage.documents import dump_json, load_json
+from cph50_pipeline.storage.files import DataRoot, Written
+from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.vehicles.config import VehicleConfig
+from cph50_pipeline.vehicles.labels import LabelMap
+
+VEHICLES_FILE = "vehicle_config.json"
+LABELS_FILE = "session_vehicle_map.json"
+CLASSIFIER_FILE = "classifier_summary.json"
+
+
+@dataclass
+class Store:
+    """Reads and writes of one household, from one run, sensor tick or command.
+
+    Attributes:
+        root: Where the files are.
+        locks: Locks shared by all processes of this household.
+        zone: The household's zone.
+        written: Relative paths whose content this store changed, in order.
+    """
+
+    root: DataRoot
+    locks: Locks
+    zone: ZoneInfo
+    written: list[str] = field(default_factory=list)
+    _held: ExitStack = field(default_factory=ExitStack)
+    _held_months: frozenset[str] = frozenset()
+    _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Store:
+        """The store of the household that the settings name."""
+        return cls(DataRoot(settings.data_root), Locks(settings.private_dir), settings.zone)
+
+    @contextmanager
+    def open(self) -> Iterator[Store]:
+        """Release what was locked when the work is done, however it ends."""
+        with self._held:
+            yield self
+
+    def hold_months(self, months: Iterable[str]) -> None:
+        """Take the lock of these months until the store closes; a second call for the same months costs nothing.
+
+        Raises:
+            TransientError: another run keeps the months for too long.
+        """
+        wanted = frozenset(months)
+        if wanted <= self._held_months:
+            return
+        self._held.enter_context(self.locks.month(sorted(wanted - self._held_months)))
+        self._held_months |= wanted
+
+    def stored_months(self, file: MonthFile) -> list[str]:
+        """The months that have this file, sorted."""
+        return [file.month(path) for path in self.root.list(f"{file.folder}/", f".{file.form}")]
+
+    def read_month(self, file: MonthFile, month: str) -> Any | None:
+        """The value of a month's file; None when there is none.
+
+        Raises:
+            BadInputError: the file is there and cannot be used.
+        """
+        return self._read(file.path(month), file.parse)
+
+    def need_month(self, file: MonthFile, month: str) -> Any:
+        """The value of a month's file.
+
+        Raises:
+            PermanentError: there is none; names the month and the command that makes it.
+        """
+        value = self.read_month(file, month)
+        if value is None:
+            raise PermanentError(
+                f"{file.path(month)} does not exist: {file.asset} of {month} was never made or was removed",
+                kept="Nothing was changed",
+                remedy=f"Run `cph50 backfill --from {month} --to {month}`",
+            )
+        return value
+
+    def write_months(self, file: MonthFile, values: Mapping[str, Any]) -> dict[str, Written]:
+        """Validate every month, then swap each in; nothing is written when one of them breaks a rule.
+
+        Raises:
+            PermanentError: a rule is broken; names month, subject and rule.
+        """
+        self.hold_months(values)
+        broken = [
+            violation
+            for month, value in sorted(values.items())
+            for violation in file.violations(month, value, self.read_month_if_whole(file, month), self)
+        ]
+        if broken:
+            raise PermanentError(
+                f"{file.asset} breaks {len(broken)} rule(s): " + "; ".join(v.message for v in broken[:5]),
+                kept="The last good files stay as they are",
+                remedy=f"`cph50 update month {broken[0].month}` asks ChargePoint again",
+            )
+        return {month: self._write(file.path(month), file.dump(value)) for month, value in sorted(values.items())}
+
+    def read_month_if_whole(self, file: MonthFile, month: str) -> Any | None:
+        """The value of a month's file, None when there is none or it is damaged (then it may be replaced)."""
+        try:
+            return self.read_month(file, month)
+        except BadInputError:
+            return None
+
+    def activity(self, month: str) -> ActivityMonth:
+        """What ChargePoint answered for a month; empty when nothing is stored."""
+        stored = self.read_month(ACTIVITY, month)
+        return stored if stored is not None else ActivityMonth(month=month, sessions={})
+
+    def sessions(self, month: str) -> list[Session]:
+        """A month's sessions with their ends set right; looks at the first session of the month after."""
+        return read_sessions(self.activity(month), self.read_month(ACTIVITY, shift_month(month, 1)))
+
+    def collection(self, session: Session) -> CollectionRecord | None:
+        """The record of a session's sampling window; None when it was not sampled."""
+        return self.collection_at(self.collection_path(session))
+
+    def collection_path(self, session: Session) -> str:
+        """Where a session's own file is, by its local start date."""
+        return collection_path(session.session_id, session.start, self.zone)
+
+    def collection_at(self, path: str) -> CollectionRecord | None:
+        """The record in a session file; None when there is none."""
+        return self._read(path, lambda data, name: CollectionRecord.read(load_json(data, name), name))
+
+    def write_collection(self, path: str, record: CollectionRecord) -> None:
+        """Write a session's own file. Only sampling and the final classification do."""
+        self._write(path, dump_json(record.document()))
+
+    def vehicles(self) -> VehicleConfig:
+        """The household's vehicles; none when the file does not exist."""
+        found = self._read(VEHICLES_FILE, lambda data, name: VehicleConfig.read(load_json(data, name), name))
+        return found if found is not None else VehicleConfig(vehicles={})
+
+    def labels(self) -> LabelMap:
+        """The labels made by hand; none when the file does not exist.
+
+        Raises:
+            BadInputError: naming the session whose label cannot be used.
+        """
+        document = self.read_document(LABELS_FILE)
+        return LabelMap.read({} if document is None else document, LABELS_FILE, self.vehicles().vehicles)
+
+    def read_document(self, path: str) -> Any | None:
+        """A JSON file of the data root; None when there is none."""
+        return self._read(path, load_json)
+
+    def write_document(self, path: str, document: object) -> Written:
+        """Write a JSON file of the data root."""
+        return self._write(path, dump_json(document))
+
+    def _read(self, path: str, parse: Any) -> Any | None:
+        data = self.root.read(path)
+        if data is None:
+            return None
+        known = self._parsed.get(path)
+        if known is None or known[0] != data:
+            known = (data, parse(data, path))
+            self._parsed[path] = known
+        return known[1]
+
+    def _write(self, path: str, data: bytes) -> Written:
+        written = self.root.write(path, data)
+        if written.changed:
+            self.written.append(path)
+        return written
+
