@@ -9,7 +9,8 @@ pyarrow is imported at first use, because the import of the code location is bud
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cph50_pipeline.errors import BadInputError
@@ -60,14 +61,7 @@ def load_table(data: bytes, schema: pa.Schema, name: str) -> pa.Table:
     Raises:
         BadInputError: when the file is damaged or holds other columns.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        why = str(error).partition("\n")[0]
-        raise _unreadable(name, f"is not a readable Parquet file: {why}") from error
+    table = _read_rows(data, name)
     if not table.schema.equals(schema, check_metadata=False):
         raise _unreadable(name, f"holds other columns than expected: {_difference(table.schema, schema)}")
     return table.replace_schema_metadata(None)
@@ -91,14 +85,13 @@ def logical_hash(table: pa.Table) -> str:
 
 def stored_logical_hash(data: bytes) -> str | None:
     """The logical hash that a Parquet file says it has; None when it is no Parquet file or says none."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_metadata(pa.BufferReader(data)).metadata or {}
-    except (pa.ArrowException, OSError):
+        footer = _read(pq.read_metadata, data, "the stored file")
+    except BadInputError:
         return None
-    digest: bytes | None = metadata.get(LOGICAL_HASH_KEY)
+    digest: bytes | None = (footer.metadata or {}).get(LOGICAL_HASH_KEY)
     return None if digest is None else digest.decode("ascii", "replace")
 
 
@@ -116,13 +109,27 @@ def prefer_stored(stored: bytes | None, fresh: bytes) -> bytes:
 
 
 def _actual_hash(data: bytes) -> str | None:
-    import pyarrow as pa
+    try:
+        return logical_hash(_read_rows(data, "the stored file"))
+    except BadInputError:
+        return None
+
+
+def _read_rows(data: bytes, name: str) -> pa.Table:
     import pyarrow.parquet as pq
 
+    return _read(partial(pq.read_table, page_checksum_verification=True), data, name)
+
+
+def _read(read: Callable[[Any], Any], data: bytes, name: str) -> Any:
+    """What pyarrow reads from a file; a damaged one makes it raise more kinds of errors than its own."""
+    import pyarrow as pa
+
     try:
-        return logical_hash(pq.read_table(pa.BufferReader(data), page_checksum_verification=True))
-    except (pa.ArrowException, OSError):
-        return None
+        return read(pa.BufferReader(data))
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        why = str(error).partition("\n")[0]
+        raise _unreadable(name, f"is not a readable Parquet file: {why}") from error
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
