@@ -83,7 +83,8 @@ class EnergyCounter:
         index = bisect_right(self.knots, second, key=lambda knot: knot.second)
         before, after = self.knots[index - 1], self.knots[index]
         share = (second - before.second) / (after.second - before.second)
-        return before.energy_kwh + share * (after.energy_kwh - before.energy_kwh)
+        between = before.energy_kwh + share * (after.energy_kwh - before.energy_kwh)
+        return min(between, after.energy_kwh)  # rounding must not let the counter fall at a knot
 
     def energy_between(self, begin: datetime, end: datetime) -> float:
         """The energy in kWh drawn in the half-open interval; never negative when `begin` <= `end`."""
@@ -153,7 +154,7 @@ def _in_step(knots: Sequence[Knot], last: Knot, power_kw: float | None) -> list[
     if power_kw is None:
         return list(knots)
     kept = [Knot(0.0, 0.0, True)]
-    for knot, following in zip(knots, [*knots[1:], last], strict=True):
+    for knot, following in pairwise([*knots, last]):
         if _outruns(kept[-1], knot, power_kw) and not _outruns(kept[-1], following, power_kw):
             continue
         kept.append(knot)

@@ -45,7 +45,8 @@ def read_document(model: type[Model], document: object, name: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        details = "; ".join(_explain(detail) for detail in error.errors(include_url=False, include_input=False))
+        faults = error.errors(include_url=False, include_input=False)
+        details = "; ".join(_explain(fault) for fault in faults)
         raise BadInputError(
             f"{name}: {details}",
             kept="The file was left as it is",
@@ -53,11 +54,11 @@ def read_document(model: type[Model], document: object, name: str) -> Model:
         ) from error
 
 
-def _explain(detail: Mapping[str, object]) -> str:
-    location = detail["loc"]
+def _explain(fault: Mapping[str, object]) -> str:
+    location = fault["loc"]
     parts = [str(part) for part in location] if isinstance(location, tuple) else []
     if len(parts) > 1 and parts[0] == "sessions":
         parts = [f"session {parts[1]}", *([".".join(parts[2:])] if parts[2:] else [])]
     else:
         parts = [".".join(parts)] if parts else []
-    return ": ".join([*parts, str(detail["msg"])])
+    return ": ".join([*parts, str(fault["msg"])])

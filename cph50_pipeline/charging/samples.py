@@ -7,6 +7,7 @@ one reading for each value that the charger gave. How samples are taken stands i
 from __future__ import annotations
 
 from datetime import datetime
+from math import inf
 
 from cph50_pipeline.charging.collection import CollectionRecord
 from cph50_pipeline.charging.fields import rounded
@@ -56,7 +57,7 @@ def _to_the_millisecond(instant: datetime) -> datetime:
 
 
 def _order(reading: Reading) -> tuple[datetime, float, float]:
-    absent = -1.0
+    absent = inf  # last, as the table sorts it
     return (
         reading.at,
         absent if reading.energy_kwh is None else reading.energy_kwh,

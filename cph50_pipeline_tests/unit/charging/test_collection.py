@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cph50_pipeline.charging.answers import ChargingStatus
+from cph50_pipeline.charging.collection import (
+    CollectionRecord,
+    add_missed_sample,
+    add_sample,
+    collection_path,
+    is_complete,
+    new_record,
+    with_vehicle,
+)
+from cph50_pipeline.civil_time import to_epoch_ms
+from cph50_pipeline.errors import BadInputError
+from cph50_pipeline_tests.unit.charging.builders import PACIFIC, START, open_answer, status
+
+BEGIN = START + timedelta(seconds=20)
+SEED_FIELDS = {
+    "session_id",
+    "collection_start",
+    "collection_end",
+    "duration_seconds",
+    "sample_count",
+    "valid_sample_count",
+    "interval_seconds",
+    "vehicle_id",
+    "vehicle_confidence",
+    "labeled_by",
+    "labeled_at",
+    "samples",
+}
+SEED_SAMPLE_FIELDS = {
+    "sample_number",
+    "timestamp",
+    "timestamp_pt",
+    "session_id",
+    "power_kw",
+    "energy_kwh",
+    "duration_minutes",
+    "status",
+}
+
+
+def look(
+    second: float, energy_kwh: float, power_kw: float = 8.6, updated_at: float | None = 0
+) -> ChargingStatus:
+    reported = None if updated_at is None else to_epoch_ms(START + timedelta(seconds=updated_at))
+    return ChargingStatus.model_validate(
+        open_answer(
+            energy_kwh=energy_kwh,
+            power_kw=power_kw,
+            last_update_data_timestamp=reported,
+            session_time=round(second * 1000),
+        )
+    )
+
+
+def sampled(count: int, charger_updates_every: float = 60) -> CollectionRecord:
+    """Looks ten seconds apart at a charger that updates more slowly."""
+    record = new_record("501", START, BEGIN, 10)
+    for number in range(count):
+        second = 20 + 10 * number
+        updated_at = second // charger_updates_every * charger_updates_every
+        record = add_sample(
+            record,
+            look(second, updated_at / 400, updated_at=updated_at),
+            START + timedelta(seconds=second),
+            PACIFIC,
+        )
+    return record
+
+
+def test_a_record_has_every_field_of_the_published_form() -> None:
+    document = sampled(3).document()
+
+    assert document.keys() == SEED_FIELDS | {"distinct_sample_count", "collection_delay_seconds"}
+    assert all(sample.keys() == SEED_SAMPLE_FIELDS | {"reading_at"} for sample in document["samples"])
+
+
+def test_times_are_written_with_their_offset() -> None:
+    document = sampled(2).document()
+
+    assert document["collection_start"] == "2025-11-04T08:00:21+00:00"
+    assert document["samples"][1]["timestamp"] == "2025-11-04T08:00:31+00:00"
+    assert document["samples"][1]["timestamp_pt"] == "2025-11-04 00:00:31 PST"
+    assert document["samples"][1]["reading_at"] == "2025-11-04T08:00:01+00:00"
+
+
+def test_thirty_looks_are_counted_as_the_few_readings_that_they_are() -> None:
+    record = sampled(30)
+
+    assert (record.sample_count, record.valid_sample_count) == (30, 30)
+    assert record.distinct_sample_count == 6
+    assert record.duration_seconds == 290
+    assert record.collection_delay_seconds == 20
+
+
+def test_a_missed_look_counts_as_one_and_says_why() -> None:
+    record = add_missed_sample(
+        sampled(2), BEGIN + timedelta(seconds=20), "ChargePoint did not answer", PACIFIC
+    )
+
+    assert (record.sample_count, record.valid_sample_count, record.distinct_sample_count) == (3, 2, 1)
+    assert record.samples[-1].status == "missed: ChargePoint did not answer"
+    assert record.samples[-1].power_kw is None
+
+
+def test_a_record_continues_from_its_file_as_if_nothing_had_happened() -> None:
+    resumed = CollectionRecord.read(json.loads(json.dumps(sampled(5).document())), "501.json")
+    for number in range(5, 12):
+        second = 20 + 10 * number
+        updated_at = second // 60 * 60
+        answered = look(second, updated_at / 400, updated_at=updated_at)
+        resumed = add_sample(resumed, answered, START + timedelta(seconds=second), PACIFIC)
+
+    assert resumed.document() == sampled(12).document()
+
+
+def test_a_record_is_complete_with_its_samples_or_with_its_session() -> None:
+    assert not is_complete(new_record("501", START, BEGIN, 10), 30)
+    assert not is_complete(sampled(29), 30)
+    assert is_complete(sampled(30), 30)
+    assert is_complete(add_sample(sampled(2), status(), BEGIN + timedelta(hours=1), PACIFIC), 30)
+
+
+def test_an_answer_of_another_session_is_refused() -> None:
+    with pytest.raises(BadInputError, match=r"501.*777"):
+        add_sample(sampled(1), status(session_id="777"), BEGIN, PACIFIC)
+
+
+def test_the_time_plugged_in_is_counted_when_it_is_not_answered() -> None:
+    silent = status(session_time=None)
+    record = add_sample(
+        new_record("501", START, BEGIN, 10), silent, START + timedelta(minutes=7, seconds=59), PACIFIC
+    )
+
+    assert record.samples[0].duration_minutes == 7
+
+
+def test_a_vehicle_is_noted_without_touching_the_samples() -> None:
+    labelled = with_vehicle(
+        sampled(2), vehicle_id="ember", vehicle_confidence=0.9, labeled_by="classifier", labeled_at=BEGIN
+    )
+
+    assert labelled.samples == sampled(2).samples
+    assert labelled.document()["vehicle_id"] == "ember"
+    assert labelled.document()["labeled_at"] == "2025-11-04T08:00:21+00:00"
+    assert sampled(2).vehicle_id == "unknown"
+
+
+def test_a_field_added_by_a_later_version_survives() -> None:
+    document = {**sampled(1).document(), "amperage_limit": 40}
+
+    assert CollectionRecord.read(document, "501.json").document()["amperage_limit"] == 40
+
+
+@pytest.mark.parametrize(
+    "damage", [{"samples": 3}, {"collection_start": "2025-11-04T08:00:21"}, {"session_id": None}]
+)
+def test_a_damaged_record_names_file_and_field(damage: dict[str, object]) -> None:
+    with pytest.raises(BadInputError) as caught:
+        CollectionRecord.read({**sampled(1).document(), **damage}, "sessions/2025/11/04/501.json")
+
+    assert "sessions/2025/11/04/501.json" in str(caught.value)
+    assert next(iter(damage)) in str(caught.value)
+
+
+def test_a_record_lies_under_the_local_date_of_its_start() -> None:
+    start = datetime(2025, 11, 1, 6, 30, tzinfo=UTC)
+
+    assert collection_path("501", start, PACIFIC) == "sessions/2025/10/31/501.json"
+    assert collection_path("501", start, ZoneInfo("Europe/Berlin")) == "sessions/2025/11/01/501.json"
+
+
+@pytest.mark.parametrize("session_id", ["../501", "", "a/b", "5 1", "501\n"])
+def test_an_id_that_is_no_file_name_is_refused(session_id: str) -> None:
+    with pytest.raises(BadInputError, match="is not one"):
+        collection_path(session_id, START, PACIFIC)
