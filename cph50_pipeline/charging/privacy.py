@@ -56,7 +56,6 @@ IDENTIFYING_ENDINGS: Mapping[str, str] = {
 
 KEPT_FIELDS: Mapping[str, str] = {
     "session_id": "the key of everything stored; says nothing without the account",
-    "session_id_string": "the same id as text",
     "total_amount_to_user": "a cost",
     "organization_currency": "a currency",
     "outlet_number": "counts the outlets of one station",
@@ -65,7 +64,6 @@ KEPT_FIELDS: Mapping[str, str] = {
     "user_status": "wraps the state of charging",
     "stations": "wraps the chargers of a session, judged one by one",
     "device_software_version": "a release that many devices share",
-    CHARGER_LABEL: "tells a household's chargers apart and identifies none",
 }
 """Fields that are kept although their name holds an identifying word, each with the reason."""
 

@@ -202,6 +202,7 @@ class Connection:
         self._raise_for_failure(reply, asked, deadline)
         token = clean_token(reply.cookies().get(TOKEN_COOKIE, ""))
         if token is None:
+            reply.json(asked)  # an answer that was cut short is no refusal
             raise self._pause.begin(Refusal.LOGIN, deadline)
         logger.info("Logged in to ChargePoint")
         return token
