@@ -25,9 +25,12 @@ from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.sensors import build_charger_sensor
 from cph50_pipeline.settings import Settings, load_settings
 
-# Both are in use on purpose and pinned to one minor version of Dagster: docs/decisions.md.
+# In use on purpose, and Dagster is pinned to one minor version: docs/decisions.md. The last is Dagster's own use.
 warnings.filterwarnings("ignore", message=r"(?s).*`backfill_policy`", category=dg.BetaWarning)
-warnings.filterwarnings("ignore", message=r"(?s).*partitions_def on an AssetCheckSpec", category=dg.PreviewWarning)
+warnings.filterwarnings(
+    "ignore", message=r"(?s).*partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
+)
+warnings.filterwarnings("ignore", message=r"(?s).*`owners` of initializer", category=dg.BetaWarning)
 
 
 def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:

@@ -47,20 +47,21 @@ class PublishMode(StrEnum):
 class Settings(BaseSettings):
     """The settings of this process. `load_settings` is the way to get them."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     source: Source = Field(default=Source.SIMULATOR, description="simulator or chargepoint")
     data_dir: str | None = Field(
         default=None, description="Data root: a folder, or an object store's URL. Default: by source"
     )
     state_dir: Path | None = Field(
-        default=None, description="Private folder when the data root is an object store. Default: .cph50/private"
+        default=None,
+        description="Private folder when the data root is an object store. Default: .cph50/private",
     )
     timezone: str = Field(default="America/Los_Angeles", description="The household's time zone (IANA name)")
     history_start: str = Field(default="2025-01", description="First month kept (YYYY-MM)")
-    privacy: Privacy = Field(default=Privacy.PUBLIC, description="public scrubs answers before they are stored")
+    privacy: Privacy = Field(
+        default=Privacy.PUBLIC, description="public scrubs answers before they are stored"
+    )
 
     chargepoint_discovery_url: AnyHttpUrl | None = Field(
         default=None, description="Where ChargePoint's discovery answers. Default: by source"
@@ -85,7 +86,9 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
-            raise ValueError("is not a time zone; write it as an IANA name such as America/Los_Angeles")
+            raise ValueError(
+                f"'{value}' is not a time zone; write it as an IANA name such as America/Los_Angeles"
+            )
         return value
 
     @field_validator("history_start")
@@ -170,8 +173,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise BadInputError("; ".join(_explain(detail) for detail in error.errors()),
-                            remedy="`cph50 settings` lists all settings") from None
+        raise BadInputError(
+            "; ".join(_explain(detail) for detail in error.errors()),
+            remedy="`cph50 settings` lists all settings",
+        ) from None
 
 
 def _explain(detail: object) -> str:

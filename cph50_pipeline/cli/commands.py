@@ -62,9 +62,7 @@ def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 300
 @app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port of the simulated ChargePoint.")] = 8050,
-    plug_in_after: Annotated[
-        float | None, typer.Option(help="Plug a car in after so many seconds.")
-    ] = None,
+    plug_in_after: Annotated[float | None, typer.Option(help="Plug a car in after so many seconds.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Serve recorded answers of this folder instead.", exists=True)
     ] = None,
@@ -171,7 +169,7 @@ def _launch(settings: Settings, job: str, months: list[str], config: object, as_
     from cph50_pipeline.defs.updating import UpdateConfig
 
     assert isinstance(config, UpdateConfig)
-    run_config = update_run_config(config).to_config_dict()
+    run_config = update_run_config(config)
     with open_instance(settings) as instance:
         outcome = launch(instance, settings, Launch(job, months, run_config), output.progress)
     output.show_outcome(outcome, months, as_json)

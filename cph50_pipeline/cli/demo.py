@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE as UNKNOWN
 from cph50_pipeline.civil_time import month_bounds, month_of, month_range, shift_month
 from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.settings import PublishMode, Settings, Source
-from cph50_pipeline.charging.model import UNKNOWN_VEHICLE as UNKNOWN
 
 if TYPE_CHECKING:
     from cph50_pipeline.simulator.sessions import PlannedSession

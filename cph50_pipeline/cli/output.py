@@ -31,7 +31,7 @@ def show_table(rows: Sequence[Row], as_json: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     for name in rows[0] if rows else []:
-        table.add_column(name.replace("_", " "), overflow="fold")
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name in ("setting", "name"))
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     Console().print(table)

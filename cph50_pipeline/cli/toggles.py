@@ -20,7 +20,7 @@ def switch_all(action: str) -> None:
     Raises:
         PermanentError: Dagster's command failed; says what it printed.
     """
-    names = {kind: "--start-all" for kind in ("sensor", "schedule")}
+    names = dict.fromkeys(("sensor", "schedule"), "--start-all")
     if action == "start":
         commands = [[kind, "start", flag] for kind, flag in names.items()]
     else:

@@ -1,9 +1,10 @@
 """Asset checks: the rules that every file obeyed when it was written, asked again of what is on disk now.
 
-A check covers the months of its run and lists those that offend. The rules are in `charging.rules`.
+A check covers the months of its run and lists those that offend. The rules are in `charging.rules`; here they are
+only grouped into the questions that people ask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -12,49 +13,82 @@ from cph50_pipeline.defs.month_files import MONTH_FILES, MonthFile
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import Cph50Error
 
-_SHOWN = 20
+SCHEMA_VALID = "schema_valid"
+NO_SESSION_LOST = "no_session_lost"
+CHECKS: Mapping[str, tuple[str, frozenset[str]]] = {
+    SCHEMA_VALID: ("The month's file exists, parses and has its schema.", frozenset({SCHEMA_VALID})),
+    "ids_unique": (
+        "No session, reading or slot stands twice.",
+        frozenset({"unique_ids", "unique_readings", "unique_slots"}),
+    ),
+    "sessions_in_their_month": (
+        "Every session starts in this local month, and its times are in order.",
+        frozenset({"inside_month", "known_session", "in_order", "on_the_quarter_hour"}),
+    ),
+    "energy_conserved": (
+        "Answers, samples, slots and cache agree on each session's energy and cost.",
+        frozenset({"energy_conserved", "cost_conserved", "no_negative_energy", "coverage_is_a_share"}),
+    ),
+    NO_SESSION_LOST: (
+        "No session is missing against the answers, or against the materialization before.",
+        frozenset({"none_lost"}),
+    ),
+}
 
 
 def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """For each monthly asset: the file is whole, and it obeys the rules."""
-    return [_check(file, partitions) for file in MONTH_FILES.values()]
+    """The same five questions of each monthly asset."""
+    return [_checks_of(file, partitions) for file in MONTH_FILES.values()]
 
 
-def _check(file: MonthFile, partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+def _checks_of(file: MonthFile, partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{file.asset}_checks",
         specs=[
             dg.AssetCheckSpec(name, asset=file.asset, description=description, partitions_def=partitions)
-            for name, description in _NAMES.items()
+            for name, (description, _) in CHECKS.items()
         ],
     )
-    def check(context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[Store]):  # type: ignore[no-untyped-def]
-        damaged, broken = inspect_months(file, context.partition_keys, store)
-        yield _result("readable", file, damaged)
-        yield _result("rules", file, broken)
+    def checks(
+        context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[Store]
+    ) -> Iterator[dg.AssetCheckResult]:
+        months = context.partition_keys
+        found = [*inspect_months(file, months, store), *_shrunk(file, months, context.instance)]
+        for name, (_, rules) in CHECKS.items():
+            yield _result(name, file, [violation for violation in found if violation.rule in rules])
 
-    return check
-
-
-_NAMES = {
-    "readable": "The month's file exists, parses and has the right schema.",
-    "rules": "Energy conserved, ids unique, sessions inside their month.",
-}
+    return checks
 
 
-def inspect_months(
-    file: MonthFile, months: Sequence[str], store: Store
-) -> tuple[list[Violation], list[Violation]]:
-    """What cannot be read, and which rules are broken, in the files of these months."""
-    damaged: list[Violation] = []
-    broken: list[Violation] = []
+def inspect_months(file: MonthFile, months: Sequence[str], store: Store) -> list[Violation]:
+    """What is wrong with the files of these months as they lie on disk."""
+    found: list[Violation] = []
     for month in months:
         try:
-            value = store.need_month(file, month)
-            broken += file.violations(month, value, None, store)
+            found += file.violations(month, store.need_month(file, month), None, store)
         except Cph50Error as error:
-            damaged.append(Violation("readable", month, file.path(month), str(error)))
-    return damaged, broken
+            found.append(Violation(SCHEMA_VALID, month, file.path(month), str(error)))
+    return found
+
+
+def _shrunk(file: MonthFile, months: Sequence[str], instance: dg.DagsterInstance) -> list[Violation]:
+    """Months whose newest materialization counts fewer sessions than the one before."""
+    found = []
+    for month in months:
+        records = instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(file.asset), asset_partitions=[month]), limit=2
+        ).records
+        counts = [_sessions(record) for record in records]
+        if len(counts) == 2 and counts[0] is not None and counts[1] is not None and counts[0] < counts[1]:
+            what = f"{month}: {file.asset} counts {counts[0]} sessions, {counts[1]} the time before"
+            found.append(Violation("none_lost", month, file.path(month), what))
+    return found
+
+
+def _sessions(record: dg.EventLogRecord) -> int | None:
+    materialization = record.asset_materialization
+    value = materialization.metadata.get("sessions") if materialization else None
+    return value.value if isinstance(value, dg.IntMetadataValue) else None
 
 
 def _result(name: str, file: MonthFile, violations: Sequence[Violation]) -> dg.AssetCheckResult:
@@ -62,9 +96,11 @@ def _result(name: str, file: MonthFile, violations: Sequence[Violation]) -> dg.A
         check_name=name,
         asset_key=file.asset,
         passed=not violations,
-        description="; ".join(v.message for v in violations[:3]) or None,
+        description="; ".join(violation.message for violation in violations[:3]) or None,
         metadata={
-            "months": sorted({v.month for v in violations}),
-            "violations": [f"{v.month} {v.subject}: {v.message}" for v in violations[:_SHOWN]],
-        },
+            "months": sorted({violation.month for violation in violations}),
+            "violations": [violation.message for violation in violations[:20]],
+        }
+        if violations
+        else {},
     )

@@ -11,7 +11,9 @@ from dagster import DagsterRunStatus, RunsFilter
 from cph50_pipeline.storage.locks import Locks, run_lock_name
 
 STARTING_TAKES = timedelta(minutes=5)
-GONE = "The process of this run is gone. What it had written is whole and kept; the next run goes on from there."
+GONE = (
+    "The process of this run is gone. What it had written is whole and kept; the next run goes on from there."
+)
 
 
 def sweep_dead_runs(instance: dg.DagsterInstance, locks: Locks, log: Logger) -> list[str]:

@@ -26,9 +26,7 @@ def reference_hash(store: Store) -> str:
     return digest.hexdigest()[:16]
 
 
-def build_hand_edited_sensor(
-    settings: Settings, jobs: Mapping[str, Job]
-) -> dg.SensorDefinition:
+def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
     """The sensor of labels and vehicles, running by default."""
 
     @dg.sensor(

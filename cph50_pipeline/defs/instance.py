@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from importlib.resources import files
+from pathlib import Path
 
 import dagster as dg
 
 from cph50_pipeline.settings import Settings
+
+PROFILE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 
 
 def prepare_home(settings: Settings) -> str:
@@ -16,7 +18,7 @@ def prepare_home(settings: Settings) -> str:
     home.mkdir(parents=True, exist_ok=True)
     profile = home / "dagster.yaml"
     if not profile.exists():
-        profile.write_text(files("cph50_pipeline.defs").joinpath("dagster.yaml").read_text())
+        profile.write_text(PROFILE.read_text())
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     return str(home)

@@ -58,7 +58,9 @@ class HouseholdFiles(dg.IOManager):
 def build_io_manager() -> dg.IOManagerDefinition:
     """The IO manager on the run's own store."""
 
-    @dg.io_manager(required_resource_keys={"store"}, description="JSON and Parquet files, validated and atomic.")
+    @dg.io_manager(
+        required_resource_keys={"store"}, description="JSON and Parquet files, validated and atomic."
+    )
     def household_files(context: dg.InitResourceContext) -> HouseholdFiles:
         return HouseholdFiles(context.resources.store)
 
@@ -90,4 +92,7 @@ def _file_metadata(written: Written) -> dict[str, Any]:
 
 def _wants_frame(context: dg.InputContext) -> bool:
     wanted = context.dagster_type.typing_type
-    return getattr(wanted, "__module__", "").startswith("pandas") and getattr(wanted, "__name__", "") == "DataFrame"
+    return (
+        getattr(wanted, "__module__", "").startswith("pandas")
+        and getattr(wanted, "__name__", "") == "DataFrame"
+    )

@@ -1,6 +1,6 @@
 """The jobs people, schedules and sensors start: one selection of assets, several reasons to run it."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -15,7 +15,9 @@ MONTH_ASSETS = dg.AssetSelection.assets(
 ATTRIBUTION_ASSETS = dg.AssetSelection.assets(
     "vehicle_classifier", "vehicle_classifications", "charging_energy", "session_cache"
 )
-PERSISTENT = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+PERSISTENT = dg.RetryPolicy(
+    max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
 
 CHARGING_JOB = "charging_job"
 SESSION_JOB = "session_job"
@@ -25,9 +27,9 @@ ATTRIBUTION_JOB = "attribution_job"
 PUBLISH_JOB = "publish_job"
 
 
-def update_run_config(config: UpdateConfig) -> dg.RunConfig:
+def update_run_config(config: UpdateConfig) -> dict[str, Any]:
     """Run config that tells `chargepoint_activity` what to ask for."""
-    return dg.RunConfig(ops={"chargepoint_activity": config})
+    return {"ops": {"chargepoint_activity": {"config": config.model_dump(exclude_defaults=True)}}}
 
 
 Job: TypeAlias = "dg.JobDefinition | UnresolvedAssetJobDefinition"

@@ -16,14 +16,16 @@ from typing import Any
 
 import dagster as dg
 
+from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.instance import has_live_daemon
 from cph50_pipeline.defs.partitions import check_known_months, monthly_partitions
-from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.settings import Settings
 
 LOCATION = "cph50_pipeline.definitions"
 FOLLOW_SECONDS = 0.5
+# A command's terminal is for what a person should see; the whole log is in Dagster's UI.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _run_here(instance: dg.DagsterInstance, settings: Settings, wanted: Launch) 
     job = build_defs(settings).resolve_job_def(wanted.job)
     result = job.execute_in_process(
         instance=instance,
-        run_config=dict(wanted.run_config or {}),
+        run_config={**(wanted.run_config or {}), **_QUIET},
         tags=wanted.all_tags(),
         raise_on_error=False,
     )

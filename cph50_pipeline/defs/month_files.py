@@ -16,11 +16,11 @@ from pydantic import BaseModel
 from cph50_pipeline.charging import rules, tables
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.charging.cache import CacheRecord
+from cph50_pipeline.charging.fields import read_document
 from cph50_pipeline.charging.rules import Violation
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.storage.tables import dump_table, load_table
-from cph50_pipeline.charging.fields import read_document
 from cph50_pipeline.vehicles.classification import Classification
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ def _in_order(slots: Mapping[str, list[ChargingSlot]]) -> list[ChargingSlot]:
 def _read_records(kind: type[RecordT], data: bytes, name: str) -> list[RecordT]:
     document = load_json(data, name)
     if not isinstance(document, list):
-        raise BadInputError(f"{name} is not a list of records", remedy="Restore it from git or run the month again")
+        raise BadInputError(
+            f"{name} is not a list of records", remedy="Restore it from git or run the month again"
+        )
     return [read_document(kind, record, f"{name}: record {number}") for number, record in enumerate(document)]
 
 

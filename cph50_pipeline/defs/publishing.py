@@ -15,7 +15,8 @@ from cph50_pipeline.defs.run_log import write_run_log
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import PublishMode, Settings
-from cph50_pipeline.storage.publisher import Publication, Publisher, RunInfo
+from cph50_pipeline.storage.messages import RunInfo
+from cph50_pipeline.storage.publisher import Publication, Publisher
 
 
 def build_store_resource(settings: Settings) -> dg.ResourceDefinition:
@@ -32,7 +33,10 @@ def build_store_resource(settings: Settings) -> dg.ResourceDefinition:
         with household.locks.run(run.run_id), household.open():
             ensure_reference_files(household)
             yield household
-            publish_run(settings, household, context.instance, run, context.log)
+            if context.instance is not None:
+                publish_run(
+                    settings, household, context.instance, run, context.log or dg.get_dagster_logger()
+                )
 
     return store
 

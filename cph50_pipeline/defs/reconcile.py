@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -55,7 +56,7 @@ def _report(
     asset: str,
     path: str,
     month: str | None,
-    metadata: dict[str, object],
+    metadata: dict[str, Any],
 ) -> None:
     data = store.root.read(path) or b""
     instance.report_runless_asset_event(

@@ -185,9 +185,7 @@ def _attempt(record: dg.RunRecord) -> Attempt:
     return Attempt("success" if succeeded else "failure", ended)
 
 
-def build_charger_sensor(
-    settings: Settings, jobs: Mapping[str, Job]
-) -> dg.SensorDefinition:
+def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
     """The charger sensor, running by default."""
 
     @dg.sensor(

@@ -7,10 +7,11 @@ when the run ends, after the run's commit. What the files hold is in `month_file
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.activity import ActivityMonth
@@ -26,6 +27,9 @@ from cph50_pipeline.storage.files import DataRoot, Written
 from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline.vehicles.config import VehicleConfig
 from cph50_pipeline.vehicles.labels import LabelMap
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VEHICLES_FILE = "vehicle_config.json"
 LABELS_FILE = "session_vehicle_map.json"
@@ -101,6 +105,22 @@ class Store:
             )
         return value
 
+    def read_frame(self, file: MonthFile, months: Iterable[str]) -> pd.DataFrame:
+        """A Parquet file's months as one pandas frame, for assets that ask for one.
+
+        Raises:
+            PermanentError: a month does not exist, or the file is not a table.
+        """
+        import pandas as pd
+
+        if file.form != "parquet":
+            raise PermanentError(f"{file.asset} is JSON, not a table", remedy="Take it as a dict of months")
+        frames = []
+        for month in months:
+            self.need_month(file, month)  # says what is wrong with the file, if anything is
+            frames.append(pd.read_parquet(io.BytesIO(self.root.read(file.path(month)) or b"")))
+        return pd.concat(frames, ignore_index=True)
+
     def write_months(self, file: MonthFile, values: Mapping[str, Any]) -> dict[str, Written]:
         """Validate every month, then swap each in; nothing is written when one of them breaks a rule.
 
@@ -119,7 +139,9 @@ class Store:
                 kept="The last good files stay as they are",
                 remedy=f"`cph50 update month {broken[0].month}` asks ChargePoint again",
             )
-        return {month: self._write(file.path(month), file.dump(value)) for month, value in sorted(values.items())}
+        return {
+            month: self._write(file.path(month), file.dump(value)) for month, value in sorted(values.items())
+        }
 
     def read_month_if_whole(self, file: MonthFile, month: str) -> Any | None:
         """The value of a month's file, None when there is none or it is damaged (then it may be replaced)."""
@@ -190,4 +212,3 @@ class Store:
         if written.changed:
             self.written.append(path)
         return written
-

@@ -74,7 +74,7 @@ def _sensors(
             if isinstance(event, dg.AssetMaterialization):
                 instance.report_runless_asset_event(event)
         requests = list(result.run_requests or [])
-        outcomes = [_run(instance, settings, r.job_name or sensor.job_name, r, say) for r in requests]
+        outcomes = [_run(instance, settings, r.job_name or str(sensor.job_name), r, say) for r in requests]
         yield Ticked(sensor.name, result.skip_message or f"{len(requests)} run(s)", outcomes)
 
 

@@ -19,7 +19,13 @@ from cph50_pipeline.defs.month_files import ACTIVITY
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.sources.fetching import Answers, SamplingWindow, fetch_months, fetch_session, sample_session
+from cph50_pipeline.sources.fetching import (
+    Answers,
+    SamplingWindow,
+    fetch_months,
+    fetch_session,
+    sample_session,
+)
 
 
 class UpdateConfig(dg.Config):
@@ -81,9 +87,7 @@ def _update_session(
         now=lambda: datetime.now(UTC),
         sleep=time.sleep,
     )
-    record = store.collection_at(path) or new_record(
-        session_id, start, window.now(), window.interval_seconds
-    )
+    record = store.collection_at(path) or new_record(session_id, start, window.now(), window.interval_seconds)
     with client.unmetered():
         record = sample_session(client, status, record, window, lambda r: store.write_collection(path, r))
     log.info(f"Session {session_id}: {record.sample_count} samples, {record.distinct_sample_count} distinct")

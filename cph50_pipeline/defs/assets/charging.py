@@ -14,8 +14,8 @@ from cph50_pipeline.charging.model import Attribution, Reading
 from cph50_pipeline.charging.samples import distinct_readings
 from cph50_pipeline.charging.slots import ChargingSlot, charging_slots
 from cph50_pipeline.defs import summaries
+from cph50_pipeline.defs.assets.common import GROUP_CHARGING, OWNERS, Materialized, per_month
 from cph50_pipeline.defs.attribution import vehicle_cards
-from cph50_pipeline.defs.assets.common import GROUP_CHARGING, OWNERS, per_month
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
@@ -41,7 +41,7 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
         config: UpdateConfig,
         store: dg.ResourceParam[Store],
         chargepoint: ChargePoint,
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         with as_dagster_failure():
             months = update_months(config, context.partition_keys, store, chargepoint, context.log)
         summaries.describe_activity(context, months)
@@ -59,7 +59,7 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
         context: dg.AssetExecutionContext,
         store: dg.ResourceParam[Store],
         chargepoint_activity: dict[str, ActivityMonth],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         with as_dagster_failure():
             samples = {
                 month: {
@@ -85,12 +85,10 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
         chargepoint_activity: dict[str, ActivityMonth],
         session_samples: dict[str, dict[str, list[Reading]]],
         vehicle_classifications: dict[str, list[Classification]],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         with as_dagster_failure():
             slots = {
-                month: _slots_of_month(
-                    store, month, session_samples[month], vehicle_classifications[month]
-                )
+                month: _slots_of_month(store, month, session_samples[month], vehicle_classifications[month])
                 for month in chargepoint_activity
             }
         summaries.describe_slots(context, slots)
@@ -111,11 +109,15 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
         session_samples: dict[str, dict[str, list[Reading]]],
         vehicle_classifications: dict[str, list[Classification]],
         charging_energy: dict[str, list[ChargingSlot]],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         with as_dagster_failure():
             caches = {
                 month: _cache_of_month(
-                    store, activity, session_samples[month], vehicle_classifications[month], charging_energy[month]
+                    store,
+                    activity,
+                    session_samples[month],
+                    vehicle_classifications[month],
+                    charging_energy[month],
                 )
                 for month, activity in chargepoint_activity.items()
             }

@@ -1,8 +1,6 @@
 """What all assets share: owners, group names, the monthly partitions with their backfill policy."""
 
-from __future__ import annotations
-
-from typing import TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import dagster as dg
 
@@ -10,6 +8,7 @@ GROUP_CHARGING = "charging"
 GROUP_VEHICLES = "vehicles"
 GROUP_STATE = "state"
 OWNERS = ["team:household"]
+Materialized: TypeAlias = dg.MaterializeResult[Any]
 
 
 class Monthly(TypedDict):

@@ -5,7 +5,7 @@ import dagster as dg
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.charging.model import Reading
 from cph50_pipeline.defs import summaries
-from cph50_pipeline.defs.assets.common import GROUP_VEHICLES, OWNERS, per_month
+from cph50_pipeline.defs.assets.common import GROUP_VEHICLES, OWNERS, Materialized, per_month
 from cph50_pipeline.defs.attribution import classify_months, fit_classifier
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.store import Store
@@ -22,9 +22,7 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
         deps=["session_samples", "vehicle_labels"],
         description="The model that tells the cars apart, fitted on the labels made by hand; readable and diffable.",
     )
-    def vehicle_classifier(
-        context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]
-    ) -> dg.MaterializeResult:
+    def vehicle_classifier(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
         with as_dagster_failure():
             model = fit_classifier(store, context.log)
         return dg.MaterializeResult(value=model.document(), metadata=summaries.of_model(model))
@@ -43,7 +41,7 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
         store: dg.ResourceParam[Store],
         chargepoint_activity: dict[str, ActivityMonth],
         session_samples: dict[str, dict[str, list[Reading]]],
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         with as_dagster_failure():
             classified = classify_months(store, list(chargepoint_activity), session_samples, context.log)
         summaries.describe_classifications(context, classified)
