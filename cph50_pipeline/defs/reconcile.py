@@ -1,4 +1,4 @@
-"""Tell Dagster what the files already hold: after a fresh clone, every partition shows as missing though it is there."""
+"""Tell Dagster what the files already hold: after a fresh clone every partition shows as missing."""
 
 from __future__ import annotations
 
