@@ -134,11 +134,6 @@ class Settings(BaseSettings):
         return PublishMode.LOCAL if self.source is Source.SIMULATOR else PublishMode.OFF
 
     @property
-    def publishes_state(self) -> bool:
-        """Whether `last_session.json`, which says that nobody is home, is committed at all."""
-        return self.publish_mode is not PublishMode.OFF and self.publish_delay_minutes is not None
-
-    @property
     def discovery_url(self) -> str | None:
         """Where discovery answers; None means the simulator inside this process."""
         if self.chargepoint_discovery_url is not None:

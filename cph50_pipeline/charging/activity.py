@@ -146,6 +146,18 @@ def needs_detail(stored: StoredSession | None, row: ActivityRow) -> bool:
     return not row.has_ended and as_of_ms(row) > as_of_ms(status)
 
 
+def is_news(stored: StoredSession | None, row: ActivityRow) -> bool:
+    """Whether a row says something that is not stored yet.
+
+    Unlike `needs_detail` it is false for a session whose curve the source does not have.
+    """
+    if stored is None:
+        return True
+    if stored.status is not None:
+        return needs_detail(stored, row)
+    return stored.activity is None or says_less(stored.activity, row)
+
+
 def open_sessions(month: ActivityMonth) -> list[str]:
     """The ids of sessions that no answer calls over, sorted."""
     return sorted(key for key, stored in month.sessions.items() if not stored.has_ended)

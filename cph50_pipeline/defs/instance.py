@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import dagster as dg
 
 from cph50_pipeline.settings import Settings
 
+# A daemon reports every 30 s; Dagster's own limit of half an hour would keep a command waiting for a dead one.
+HEARTBEAT_SECONDS = 90.0
 PROFILE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 
 
@@ -33,4 +36,6 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def has_live_daemon(instance: dg.DagsterInstance) -> bool:
     """Whether a daemon takes runs from this instance's queue just now."""
     status = instance.get_daemon_statuses().get("QUEUED_RUN_COORDINATOR")
-    return status is not None and status.healthy is True
+    if status is None or status.last_heartbeat is None:
+        return False
+    return time.time() - status.last_heartbeat.timestamp < HEARTBEAT_SECONDS

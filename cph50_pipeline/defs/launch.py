@@ -19,7 +19,7 @@ import dagster as dg
 from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.instance import has_live_daemon
 from cph50_pipeline.defs.partitions import check_known_months, monthly_partitions
-from cph50_pipeline.errors import PermanentError
+from cph50_pipeline.errors import PermanentError, TransientError
 from cph50_pipeline.settings import Settings
 
 LOCATION = "cph50_pipeline.definitions"
@@ -121,6 +121,12 @@ def _follow(instance: dg.DagsterInstance, run_id: str, say: Callable[[str], None
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return
+        if run.status is dg.DagsterRunStatus.QUEUED and not has_live_daemon(instance):
+            raise TransientError(
+                f"Dagster's daemon stopped before it took run {run_id}",
+                kept="The run stays in Dagster's queue",
+                remedy="Start the daemon again, or terminate the run and repeat the command",
+            )
         if run.status is not shown:
             say(f"Run {run_id[:8]}: {run.status.value.lower()}")
             shown = run.status

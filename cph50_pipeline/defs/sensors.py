@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
-from cph50_pipeline.charging.activity import needs_detail, open_sessions
+from cph50_pipeline.charging.activity import is_news, open_sessions
 from cph50_pipeline.charging.answers import ChargingStatus
 from cph50_pipeline.charging.collection import collection_path, is_complete
 from cph50_pipeline.charging.watching import (
@@ -30,11 +30,12 @@ from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
 from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB, Job, update_run_config
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
+from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.errors import BadInputError, TransientError
-from cph50_pipeline.settings import Settings
+from cph50_pipeline.settings import PublishMode, Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
 
 STATE_FILE = "last_session.json"
@@ -45,6 +46,14 @@ LOOK_EVERY = timedelta(hours=1)
 SUBJECT_TAG = "cph50/subject"
 PURPOSE_TAG = "cph50/purpose"
 SESSION_TAG = "cph50/session"
+PUBLICATION_TAGS = {PURPOSE_TAG: "publication"}
+NOT_FINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,14 @@ class Wish:
     month: str
     config: UpdateConfig
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags by which earlier runs for the same wish are found."""
+        return {PURPOSE_TAG: self.purpose, SUBJECT_TAG: self.subject}
+
     def request(self) -> dg.RunRequest:
         """The run request. It has no run key: whether it is due is decided by run records and by the store."""
-        tags = {PURPOSE_TAG: self.purpose, SUBJECT_TAG: self.subject}
+        tags = self.tags
         if self.config.session_id is not None:
             tags[SESSION_TAG] = self.config.session_id
         return dg.RunRequest(
@@ -128,7 +142,7 @@ def _missed_months(source: ChargerSource, store: Store, now: datetime, covered: 
     months = set()
     for row in source.activity(now - LOOK_BACK):
         month = month_of(from_epoch_ms(row.start_time), store.zone)
-        if row.has_ended and needs_detail(store.activity(month).sessions.get(row.session_id), row):
+        if row.has_ended and is_news(store.activity(month).sessions.get(row.session_id), row):
             months.add(month)
     return [
         Wish("refresh", f"month:{month}", month, UpdateConfig(refresh_closed=True))
@@ -170,10 +184,9 @@ def _read_state(store: Store) -> LastSession | None:
         return None  # damaged: the next writing replaces it
 
 
-def _attempts(instance: dg.DagsterInstance, wish: Wish) -> list[Attempt]:
-    """Earlier runs for the same wish, newest first, from Dagster's own records."""
-    filters = RunsFilter(tags={PURPOSE_TAG: wish.purpose, SUBJECT_TAG: wish.subject})
-    records = instance.get_run_records(filters=filters, limit=10)
+def _attempts(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> list[Attempt]:
+    """Earlier runs with these tags, newest first, from Dagster's own records."""
+    records = instance.get_run_records(filters=RunsFilter(tags=tags), limit=10)
     return [_attempt(record) for record in records]
 
 
@@ -207,9 +220,9 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
                 tick = watch_charger(client, store, settings, now, _last_look(context.cursor))
         except TransientError as error:
             return dg.SkipReason(f"{error} What is stored stays; the next tick tries again.")
-        requests = [w.request() for w in tick.wishes if may_start(_attempts(context.instance, w), now)]
-        if tick.changed and not requests and settings.publishes_state:
-            requests.append(dg.RunRequest(job_name=PUBLISH_JOB))
+        requests = [w.request() for w in tick.wishes if may_start(_attempts(context.instance, w.tags), now)]
+        if not requests and _is_publication_due(context.instance, store, settings, now):
+            requests.append(dg.RunRequest(job_name=PUBLISH_JOB, tags=PUBLICATION_TAGS))
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(_sentence(tick)),
@@ -218,6 +231,20 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         )
 
     return charger_sensor
+
+
+def _is_publication_due(
+    instance: dg.DagsterInstance, store: Store, settings: Settings, now: datetime
+) -> bool:
+    """Whether something waits for a commit that no run is about to make: a state, or what a killed run left."""
+    if settings.publish_mode is PublishMode.OFF:
+        return False
+    unfinished = RunsFilter(statuses=NOT_FINISHED)
+    if instance.get_run_records(filters=unfinished, limit=1):
+        return False
+    if not may_start(_attempts(instance, PUBLICATION_TAGS), now):
+        return False
+    return publisher_of(settings, store).has_changes(now)
 
 
 def _sentence(tick: Tick) -> str:
