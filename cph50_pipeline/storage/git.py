@@ -37,8 +37,12 @@ _INHERITED = (
     "GIT_CONFIG_COUNT",
     "GIT_AUTHOR_DATE",
     "GIT_COMMITTER_DATE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
 )
-_OURS = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1", "GIT_EDITOR": "false", "LC_ALL": "C"}
+_OURS = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "LC_ALL": "C"}
 
 
 @dataclass(frozen=True, slots=True)

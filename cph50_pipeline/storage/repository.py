@@ -124,7 +124,14 @@ def open_repository(data_root: Path, git: Git) -> Repository:
     if (data_root / _FRESH).exists():  # a kill during the making of one
         shutil.rmtree(data_root / _FRESH)
     found = _find(git)
-    if found is None or (found.top != data_root.resolve() and _ignores_everything(git)):
+    is_around = found is None or found.top != data_root.resolve()
+    if is_around and (data_root / ".git").exists():
+        raise PermanentError(
+            f"{data_root / '.git'} is not a repository that git can read",
+            kept="The files are written, but not committed",
+            remedy="Repair it, or move it away: the next run makes a new one",
+        )
+    if found is None or (is_around and _ignores_everything(git)):
         _initialise(data_root, git)
         found = _find(git)
     if found is None:

@@ -1,0 +1,58 @@
+"""Data roots and repositories for the tests of storage and publisher: real files, real git."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cph50_pipeline.storage.files import DataRoot
+from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.storage.publisher import Publication, Publisher, RunInfo
+
+NOW = datetime(2026, 1, 7, 6, 0, tzinfo=UTC)
+RUN = RunInfo("8f0c", "charging_job", "a car left")
+
+
+def publisher(data_root: Path, mode: str = "local", publish_delay_minutes: int | None = None) -> Publisher:
+    """The publisher of a data root."""
+    return Publisher(data_root, mode, Locks(data_root / "private"), publish_delay_minutes)
+
+
+def commit(
+    data_root: Path, now: datetime = NOW, publish_delay_minutes: int | None = None
+) -> Publication | None:
+    """Commit as a run does at its end."""
+    return publisher(data_root, publish_delay_minutes=publish_delay_minutes).commit(RUN, now)
+
+
+def write(data_root: Path, *paths: str, content: str = "[]\n") -> None:
+    """Write files as a run does."""
+    for path in paths:
+        DataRoot(str(data_root)).write(path, content.encode())
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What a git command prints, as a person would run it."""
+    result = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return result.stdout
+
+
+def committed_files(folder: Path) -> list[str]:
+    """The files in the last commit's tree, from the folder on."""
+    return git(folder, "ls-tree", "-r", "--name-only", "HEAD").splitlines()
+
+
+def commit_count(folder: Path) -> int:
+    """How many commits the branch has."""
+    return int(git(folder, "rev-list", "--count", "HEAD"))
+
+
+def persons_repository(folder: Path) -> Path:
+    """A person's own repository with one commit; returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git(folder, "init", "--quiet", "--initial-branch=home")
+    (folder / "notes.txt").write_text("first\n")
+    git(folder, "add", "notes.txt")
+    git(folder, "commit", "--quiet", "--message=Mine")
+    return folder
