@@ -36,7 +36,11 @@ def run_simulator(
     """Serve the simulated ChargePoint until interrupted."""
 
     def announce(simulator: RunningSimulator) -> None:
-        say(f"Simulated ChargePoint: CPH50_CHARGEPOINT_DISCOVERY_URL={simulator.discovery_url}")
+        say("The simulated ChargePoint answers; use it with")
+        say("  CPH50_SOURCE=chargepoint")
+        say(f"  CPH50_CHARGEPOINT_DISCOVERY_URL={simulator.discovery_url}")
+        say(f"  CPH50_CHARGEPOINT_USERNAME={simulator.account.username}")
+        say(f"  CPH50_CHARGEPOINT_PASSWORD={simulator.account.password}")
         if plug_in_after is not None:
             at = simulator.clock.now() + timedelta(seconds=plug_in_after)
             session = simulator.plug_in(PLUG_IN_CAR, PLUG_IN_MINUTES, at)

@@ -7,6 +7,7 @@ under the same locks.
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -24,8 +25,8 @@ from cph50_pipeline.settings import Settings
 
 LOCATION = "cph50_pipeline.definitions"
 FOLLOW_SECONDS = 0.5
-# A command's terminal is for what a person should see; the whole log is in Dagster's UI.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+# A command says itself what failed; Dagster's log with its traces is in the UI.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its id, whether it succeeded, and what each failed step said."""
+    """How a run ended: its id, whether it succeeded, and what its failed steps and error messages said."""
 
     run_id: str
     succeeded: bool
@@ -135,10 +136,13 @@ def _follow(instance: dg.DagsterInstance, run_id: str, say: Callable[[str], None
 
 def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
     run = instance.get_run_by_id(run_id)
-    events = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    failures = [
-        f"{entry.step_key}: {_failure_text(entry.dagster_event)}" for entry in events if entry.dagster_event
-    ]
+    failures = []
+    for entry in instance.all_logs(run_id):
+        event = entry.dagster_event
+        if event is not None and event.event_type is dg.DagsterEventType.STEP_FAILURE:
+            failures.append(f"{entry.step_key}: {_failure_text(event)}")
+        elif event is None and entry.level >= logging.ERROR:
+            failures.append(entry.user_message)
     return Outcome(run_id, run is not None and run.is_success, failures)
 
 

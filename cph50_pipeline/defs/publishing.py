@@ -85,7 +85,7 @@ def _report(publication: Publication, instance: dg.DagsterInstance, log: Logger)
                 "commit": publication.commit,
                 "files": list(publication.files[:50]),
                 "file_count": len(publication.files),
-                "size_bytes": publication.size_bytes,
+                "size_bytes": publication.bytes,
                 "branch": publication.branch,
                 "message": publication.message,
             },
