@@ -141,7 +141,7 @@ def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
         event = entry.dagster_event
         if event is not None and event.event_type is dg.DagsterEventType.STEP_FAILURE:
             failures.append(f"{entry.step_key}: {_failure_text(event)}")
-        elif event is None and entry.level >= logging.ERROR:
+        elif event is None and int(entry.level) >= logging.ERROR:
             failures.append(entry.user_message)
     return Outcome(run_id, run is not None and run.is_success, failures)
 
