@@ -7,7 +7,7 @@ the answers mean (ends set right, flags) lives in `sessions.py`; how they are fe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -186,20 +186,32 @@ def _progress(answer: SessionAnswer) -> tuple[bool, int, float]:
 
 
 def _fullness(answer: SessionAnswer) -> tuple[bool, int, float, int, int]:
-    """How much an answer says: ended, last update, energy, points of its curve, fields that hold a value."""
-    fields = answer.as_answered()
+    """How much an answer says: ended, last update, energy, points of its curve, known fields that are given."""
     points = len(answer.update_data) if isinstance(answer, ChargingStatus) else 0
-    return *_progress(answer), points, sum(value is not None for value in fields.values())
+    given = sum(getattr(answer, name) is not None for name in type(answer).model_fields)
+    return *_progress(answer), points, given
 
 
 def _fuller(known: Stored | None, new: Stored) -> Stored:
     if known is None or known == new:
         return new
     before, after = _fullness(known), _fullness(new)
-    if before == after:  # neither says more: any choice is good that does not depend on the order
-        return max(known, new, key=_canonical)
+    if before == after:
+        return min(known, new, key=_revealing)
     return new if after > before else known
 
 
-def _canonical(answer: SessionAnswer) -> str:
-    return json.dumps(answer.as_answered(), sort_keys=True)
+def _revealing(answer: SessionAnswer) -> tuple[int, str]:
+    """Decides between answers that say the same, whatever their order: the one with fewer other values.
+
+    So what was stored before a household chose public privacy gives way to its scrubbed answer.
+    """
+    return _values(answer.model_extra), json.dumps(answer.as_answered(), sort_keys=True)
+
+
+def _values(document: object) -> int:
+    if isinstance(document, Mapping):
+        return sum(_values(value) for value in document.values())
+    if isinstance(document, list):
+        return sum(_values(value) for value in document)
+    return 0 if document is None else 1

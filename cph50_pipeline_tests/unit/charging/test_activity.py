@@ -42,13 +42,14 @@ def statuses(draw: st.DrawFn) -> ChargingStatus:
 def _any_answer(draw: st.DrawFn) -> dict[str, Any]:
     """Answers of few sessions in few states, so that many meet and some tie in all that counts as fuller."""
     make = draw(st.sampled_from([answer, open_answer]))
-    return make(
+    fields: dict[str, Any] = make(
         session_id=draw(st.sampled_from(["501", "502"])),
         minutes=draw(st.sampled_from([30, 60])),
         energy_kwh=draw(st.sampled_from([0.0, 1.5, 8.0])),
         total_amount=draw(st.sampled_from([None, 0.5, 0.8])),
         city=draw(st.sampled_from([None, "here", "there"])),
     )
+    return fields
 
 
 @given(st.lists(rows(), max_size=6), st.lists(statuses(), max_size=6), st.randoms())
@@ -122,6 +123,20 @@ def test_an_ended_answer_outweighs_a_later_open_one() -> None:
     stale = ActivityRow.model_validate(open_answer(minutes=90))
 
     assert merge(month_of_answers([ended]), [stale], [], PACIFIC).sessions["501"].activity == ended
+
+
+def test_a_scrubbed_answer_replaces_the_same_answer_stored_in_private() -> None:
+    private, public = row(address1="1 Example Street", lat=32.0), row(address1=None, lat=None)
+
+    assert merge(month_of_answers([private]), [public], [], PACIFIC).sessions["501"].activity == public
+    assert merge(month_of_answers([public]), [private], [], PACIFIC).sessions["501"].activity == public
+
+
+def test_a_field_that_came_later_is_taken_in() -> None:
+    unpriced, priced = row(total_amount=None), row(total_amount=0.8)
+
+    assert merge(month_of_answers([unpriced]), [priced], [], PACIFIC).sessions["501"].activity == priced
+    assert merge(month_of_answers([priced]), [unpriced], [], PACIFIC).sessions["501"].activity == priced
 
 
 def test_a_closed_month_stays_closed_and_still_takes_a_fuller_answer() -> None:
