@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 PUBLIC = "public"
@@ -69,6 +70,7 @@ KEPT_FIELDS: Mapping[str, str] = {
 
 _KEPT_INSIDE_UTILITY = frozenset({"id", "name", "code", "plans"})  # millions share a utility and its plan
 _DEVICE_FIELDS = ("device_id", "charger_id", "home_charger_id")
+_NAMES_REMEMBERED = 4096  # answers repeat a hundred names thousands of times
 _LABEL = re.compile(r"charger-[0-9a-f]{4}")
 _IDENTIFYING_VALUES = (
     re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+"),  # an e-mail address
@@ -114,6 +116,7 @@ def is_identifying(field: str, *, inside_utility: bool = False) -> bool:
     return name.split("_")[-1] in IDENTIFYING_ENDINGS or any(_is_identifying_word(word) for word in words)
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def _is_identifying_word(word: str) -> bool:
     # Long words also count inside others, for names written without a break: "macaddress", "serialnumber".
     return word in IDENTIFYING_WORDS or any(part in word for part in _RUN_TOGETHER)
@@ -132,7 +135,7 @@ def _scrub_mapping(part: Mapping[str, Any], *, public: bool, inside_utility: boo
 def _scrub_field(key: str, value: Any, *, inside_utility: bool) -> Any:
     if is_identifying(key, inside_utility=inside_utility):
         return _blank(value)
-    return _scrub_value(value, inside_utility=inside_utility or _words(key) == ["utility"])
+    return _scrub_value(value, inside_utility=inside_utility or _words(key) == ("utility",))
 
 
 def _scrub_value(value: Any, *, inside_utility: bool) -> Any:
@@ -172,5 +175,6 @@ def _label_of(part: Mapping[str, Any]) -> str | None:
     return known if isinstance(known, str) and _LABEL.fullmatch(known) else None
 
 
-def _words(field: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(field) if not word.isdigit()]
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _words(field: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(field) if not word.isdigit())
