@@ -45,10 +45,21 @@ def atomic_write(path: Path, data: bytes, *, mode: int | None = None) -> bool:
         with _temporary(target) as (descriptor, temporary):
             _fill(descriptor, data, mode if mode is not None else _mode_of(target))
             os.replace(temporary, target)
-        _sync_folder(target.parent)
+        _sync(target.parent)
     except OSError as error:
         raise file_error(error, "written", str(path)) from error
     return True
+
+
+def sync_tree(folder: Path) -> None:
+    """Make sure that a folder with all that is in it survives a power cut.
+
+    Raises:
+        OSError: when something in it cannot be opened.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in (".", *names):
+            _sync(Path(parent) / name)
 
 
 def is_temporary(name: str) -> bool:
@@ -134,11 +145,11 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir()
-    _sync_folder(folder.parent)
+    _sync(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

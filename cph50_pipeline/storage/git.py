@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from cph50_pipeline.errors import PermanentError, TransientError
 
@@ -111,9 +113,12 @@ class Git:
             TransientError: when it took too long.
         """
         configured = [part for option in (*_ALWAYS, *self.options) for part in ("-c", option)]
-        process = self._start(["git", "--no-pager", *configured, *arguments])
+        with TemporaryFile() as given:  # not a pipe: a git that outlives us must not act on half of its input
+            given.write(stdin)
+            given.seek(0)
+            process = self._start(["git", "--no-pager", *configured, *arguments], given)
         try:
-            out, err = process.communicate(stdin, timeout=self.timeout_seconds)
+            out, err = process.communicate(timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired as error:
             raise TransientError(
                 f"git {arguments[0]} in {self.folder} took longer than {self.timeout_seconds:g} s",
@@ -137,14 +142,14 @@ class Git:
             remedy=remedy,
         )
 
-    def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, command: Sequence[str], stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if name not in _INHERITED}
         try:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
                 env={**inherited, **_OURS, **(self.environment or {})},
-                stdin=subprocess.PIPE,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=self.keep_open,

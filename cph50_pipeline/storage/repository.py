@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cph50_pipeline.errors import PermanentError, TransientError
+from cph50_pipeline.storage.atomic import sync_tree
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.layout import KINDS, PRIVATE
@@ -23,15 +24,22 @@ _MADE_BY_US = "cph50.initialised"
 _FRESH = ".git.fresh"
 # Without a list of processes to look into, a lock file this old belongs to no living git.
 _STALE_AFTER_SECONDS = 600.0
-_CONFIGURATION = {
-    "core.fsync": "all",  # git's default leaves new objects to the disk's leisure: a power cut empties them
-    "core.fsyncMethod": "batch",
-    "core.autocrlf": "false",  # a restored file has the bytes that were committed
-    "core.excludesFile": os.devnull,  # a person's global ignore list says nothing about this data
-    "core.attributesFile": os.devnull,
-    "gc.autoDetach": "false",  # a git left in the background would keep our lock
-    _MADE_BY_US: "true",
-}
+_CONFIGURATION = f"""\
+[core]
+\t# git's default leaves new objects to the disk's leisure: a power cut would empty them.
+\tfsync = all
+\tfsyncMethod = batch
+\t# A restored file has the bytes that were committed.
+\tautocrlf = false
+\tattributesFile = {os.devnull}
+\t# A person's global ignore list says nothing about this data.
+\texcludesFile = {os.devnull}
+[gc]
+\t# A git left in the background would keep the publisher's lock.
+\tautoDetach = false
+[cph50]
+\tinitialised = true
+"""
 _OPERATIONS = {
     "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick",
@@ -168,12 +176,12 @@ def _initialise(data_root: Path, git: Git) -> None:
     """Make a repository beside its place and move it there whole."""
     fresh = data_root / _FRESH
     git.run("init", "--quiet", f"--initial-branch={BRANCH}", "--template=", str(fresh))
-    for name, value in _CONFIGURATION.items():
-        git.run("config", "--file", str(fresh / ".git" / "config"), name, value)
     try:
+        with (fresh / ".git" / "config").open("a") as config:
+            config.write(_CONFIGURATION)
         (fresh / ".git" / "info").mkdir(exist_ok=True)
         (fresh / ".git" / "info" / "exclude").write_text(f"/{PRIVATE}/\n.*.tmp\n")
-        os.sync()
+        sync_tree(fresh)
         os.rename(fresh / ".git", data_root / ".git")
         fresh.rmdir()
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
+from cph50_pipeline.storage import repository
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline_tests.integration.households import (
@@ -238,6 +239,20 @@ def test_what_a_killed_git_left_locked_is_freed(data_root: Path, name: str) -> N
     write(data_root, "tariffs.json")
     assert commit(data_root) is not None
     assert not (data_root / ".git" / name).exists()
+
+
+def test_where_processes_cannot_be_listed_only_an_old_lock_is_taken_for_a_dead_ones(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(data_root)
+    lock = data_root / ".git" / "index.lock"
+    lock.touch()
+    write(data_root, "tariffs.json")
+    monkeypatch.setattr(repository, "_living_gits", lambda: None)
+    with pytest.raises(TransientError, match="Another git is at work"):
+        commit(data_root)
+    os.utime(lock, (0, 0))
+    assert commit(data_root) is not None
 
 
 def test_a_repository_whose_making_was_interrupted_is_made_again(data_root: Path) -> None:
