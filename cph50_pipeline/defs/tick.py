@@ -66,6 +66,7 @@ def _sensors(
             instance=instance,
             cursor=cursors.get(sensor.name),
             sensor_name=sensor.name,
+            definitions=definitions,
             resources={"chargepoint": ChargePoint.of(settings)},
         )
         result = sensor.evaluate_tick(context)
@@ -87,11 +88,14 @@ def _schedules(
 ) -> Iterator[Ticked]:
     last = kept.get("at")
     since = datetime.fromtimestamp(last, tz=UTC) if isinstance(last, int | float) else now - FIRST_LOOK_BACK
+    repository = build_defs(settings).get_repository_def()
     for schedule in build_schedules(settings):
         due = latest_due(str(schedule.cron_schedule), since, now)
         if due is None or not _is_on(instance, schedule.name):
             continue
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=due)
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=due, repository_def=repository
+        )
         requests = list(schedule.evaluate_tick(context).run_requests or [])
         outcomes = [_run(instance, settings, schedule.job_name, r, say) for r in requests]
         yield Ticked(schedule.name, f"due at {due:%Y-%m-%d %H:%M} UTC", outcomes)

@@ -59,7 +59,7 @@ class Limits:
     timeout_seconds: float = 10.0
     total_seconds: float = 60.0
     requests_per_minute: float = 6.0
-    burst: int = 12
+    burst: int = 24
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     now: Callable[[], float] = time.time
     monotonic: Clock = time.monotonic

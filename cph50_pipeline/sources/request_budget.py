@@ -42,7 +42,7 @@ class RequestBudget:
         state_dir: Path,
         *,
         per_minute: float = 6.0,
-        burst: int = 12,
+        burst: int = 24,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
