@@ -31,12 +31,17 @@ def _month(text: str) -> str:
 
 
 class StoredSession(BaseModel):
-    """What is known of one session: its row in the activity, its status with the curve, or both."""
+    """What is known of one session: its row in the activity, its status with the curve, or both.
+
+    Attributes:
+        gone: ChargePoint has forgotten the session, and no answer of it told its end.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     activity: ActivityRow | None = None
     status: ChargingStatus | None = None
+    gone: bool = False
 
     @model_validator(mode="after")
     def _holds_an_answer(self) -> StoredSession:
@@ -52,15 +57,16 @@ class StoredSession(BaseModel):
 
     @property
     def has_ended(self) -> bool:
-        """Whether any answer calls the session over."""
-        return any(answer.has_ended for answer in self.answers)
+        """Whether any answer calls the session over, or none will ever do."""
+        return self.gone or any(answer.has_ended for answer in self.answers)
 
     def document(self) -> dict[str, Any]:
         """Both answers as answered, fit for JSON."""
-        return {
+        answers = {
             "activity": self.activity.as_answered() if self.activity else None,
             "status": self.status.as_answered() if self.status else None,
         }
+        return {**answers, "gone": True} if self.gone else answers
 
 
 class ActivityMonth(BaseModel):
@@ -129,6 +135,18 @@ def merge(
                 status=_fuller(known.status if known else None, status),
             )
     return ActivityMonth(month=month.month, closed=month.closed, sessions=sessions)
+
+
+def given_up(month: ActivityMonth, session_id: str) -> ActivityMonth:
+    """The month with an open session given up that ChargePoint no longer knows; what it had answered stays.
+
+    A later answer of the session takes it back.
+    """
+    stored = month.sessions[session_id]
+    if stored.has_ended:
+        return month
+    sessions = {**month.sessions, session_id: stored.model_copy(update={"gone": True})}
+    return month.model_copy(update={"sessions": sessions})
 
 
 def needs_detail(stored: StoredSession | None, row: ActivityRow) -> bool:

@@ -66,7 +66,11 @@ def _typed(session_id: str, stored: StoredSession) -> Session:
     charging = _first(answers, "charging_time")
     home = _first(answers, "is_home_charger")
     reported_end = _instant(_first(answers, "end_time"))
+    last_update = _last_update(answers)
     end = _plausible_end(start, reported_end, plugged_in) if stored.has_ended else None
+    flags = ("end_corrected",) if end != reported_end and stored.has_ended else ()
+    if stored.gone:
+        end, flags = last_update or start, ("end_assumed",)
     return Session(
         session_id=session_id,
         start=start,
@@ -80,8 +84,8 @@ def _typed(session_id: str, stored: StoredSession) -> Session:
         is_home=home is None or bool(home),
         charger_label=next((answer.charger_label for answer in answers if answer.charger_label), None),
         curve=_curve(stored.status.update_data if stored.status else []),
-        last_update=_last_update(answers),
-        flags=("end_corrected",) if end != reported_end and stored.has_ended else (),
+        last_update=last_update,
+        flags=flags,
     )
 
 

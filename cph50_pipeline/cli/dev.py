@@ -13,13 +13,13 @@ from pathlib import Path
 
 from cph50_pipeline.defs.instance import prepare_home
 from cph50_pipeline.defs.launch import LOCATION
+from cph50_pipeline.defs.resources import PLUG_INS_FILE
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings, Source
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.server import RunningSimulator, serve
 
-PLUG_INS_FILE = "simulator_plug_ins.json"
 PLUG_IN_CAR = "tide_suv_2024"
 PLUG_IN_AFTER_SECONDS = 45.0
 PLUG_IN_MINUTES = 20.0

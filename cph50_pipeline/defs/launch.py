@@ -141,9 +141,13 @@ def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
         event = entry.dagster_event
         if event is not None and event.event_type is dg.DagsterEventType.STEP_FAILURE:
             failures.append(f"{entry.step_key}: {_failure_text(event)}")
-        elif event is None and int(entry.level) >= logging.ERROR:
+        elif event is None and int(entry.level) >= logging.ERROR and not _follows_from_another(entry):
             failures.append(entry.user_message)
     return Outcome(run_id, run is not None and run.is_success, failures)
+
+
+def _follows_from_another(entry: dg.EventLogEntry) -> bool:
+    return entry.user_message.startswith("Dependencies for step ")
 
 
 def _failure_text(event: dg.DagsterEvent) -> str:

@@ -14,6 +14,8 @@ import dagster as dg
 
 from cph50_pipeline.settings import PREFIX, Settings
 
+PLUG_INS_FILE = "simulator_plug_ins.json"
+
 if TYPE_CHECKING:
     from cph50_pipeline.simulator.server import RunningSimulator
     from cph50_pipeline.sources.chargepoint import ChargePointClient
@@ -67,7 +69,7 @@ class ChargePoint(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.discovery_url is not None:
             account = (self.discovery_url, self.username, self.password, self.token)
         else:
-            simulator = _embedded_simulator(self.simulator_seed, self.timezone)
+            simulator = _embedded_simulator(self.simulator_seed, self.timezone, self.state_dir)
             account = (simulator.discovery_url, simulator.account.username, simulator.account.password, None)
         return _client(*account, self.state_dir, self.privacy)
 
@@ -94,8 +96,9 @@ def _client(
 
 
 @lru_cache(maxsize=1)
-def _embedded_simulator(seed: int, timezone: str) -> "RunningSimulator":
+def _embedded_simulator(seed: int, timezone: str, state_dir: str) -> "RunningSimulator":
     from cph50_pipeline.simulator.household import Household
     from cph50_pipeline.simulator.server import RunningSimulator
 
-    return RunningSimulator(Household(seed, ZoneInfo(timezone))).start()
+    plug_ins = Path(state_dir) / PLUG_INS_FILE  # as another simulator of this household remembers them
+    return RunningSimulator(Household(seed, ZoneInfo(timezone)), plug_ins_file=plug_ins).start()

@@ -12,13 +12,13 @@ from logging import Logger
 import dagster as dg
 from pydantic import Field
 
-from cph50_pipeline.charging.activity import ActivityMonth, merge, open_sessions
+from cph50_pipeline.charging.activity import ActivityMonth, given_up, merge, open_sessions
 from cph50_pipeline.charging.collection import collection_path, new_record
 from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of
 from cph50_pipeline.defs.month_files import ACTIVITY
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.errors import BadInputError, NotFoundError
 from cph50_pipeline.sources.fetching import (
     Answers,
     SamplingWindow,
@@ -48,7 +48,12 @@ def update_months(
         Cph50Error: ChargePoint could not be asked; what it answered before is kept.
     """
     if config.session_id is not None:
-        answers = _update_session(config.session_id, config.sample, months, store, chargepoint, log)
+        try:
+            answers = _update_session(config.session_id, config.sample, months, store, chargepoint, log)
+        except NotFoundError:
+            if not any(config.session_id in open_sessions(store.activity(month)) for month in months):
+                raise
+            return _give_up(config.session_id, months, store, log)
     else:
         stored = {month: store.activity(month) for month in months}
         wanted = {m: a for m, a in stored.items() if config.refresh_closed or not a.closed}
@@ -92,6 +97,15 @@ def _update_session(
         record = sample_session(client, status, record, window, lambda r: store.write_collection(path, r))
     log.info(f"Session {session_id}: {record.sample_count} samples, {record.distinct_sample_count} distinct")
     return fetch_session(client, session_id)
+
+
+def _give_up(session_id: str, months: Sequence[str], store: Store, log: Logger) -> dict[str, ActivityMonth]:
+    log.warning(
+        f"ChargePoint no longer knows session {session_id}: it is taken to have ended with its last reading"
+    )
+    store.hold_months(months)
+    stored = {month: store.activity(month) for month in months}
+    return {m: given_up(a, session_id) if session_id in a.sessions else a for m, a in stored.items()}
 
 
 def _closed(activity: ActivityMonth, store: Store, log: Logger) -> ActivityMonth:

@@ -4,13 +4,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cph50_pipeline.charging.activity import ActivityMonth, merge, needs_detail, open_sessions
+from cph50_pipeline.charging.activity import ActivityMonth, given_up, merge, needs_detail, open_sessions
 from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus
+from cph50_pipeline.charging.sessions import read_sessions
+from cph50_pipeline.civil_time import from_epoch_ms
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline_tests.unit.charging.builders import (
     PACIFIC,
@@ -222,3 +225,22 @@ def test_a_damaged_month_names_file_session_and_field(damage: dict[str, Any], sa
 def test_what_is_no_month_is_refused(document: object) -> None:
     with pytest.raises(BadInputError, match=r"a_file\.json"):
         ActivityMonth.read(document, "a_file.json")
+
+
+def test_a_session_that_chargepoint_forgot_is_over_with_its_last_reading_until_it_answers_again() -> None:
+    open_status = ChargingStatus(
+        session_id="7",
+        start_time=1_760_000_000_000,
+        energy_kwh=3.0,
+        current_charging="in_use",
+        last_update_data_timestamp=1_760_000_600_000,
+    )
+    month = merge(ActivityMonth(month="2025-10"), [], [open_status], ZoneInfo("UTC"))
+    gone = given_up(month, "7")
+    assert open_sessions(month) == ["7"]
+    assert open_sessions(gone) == []
+    [session] = read_sessions(gone)
+    assert session.end == from_epoch_ms(1_760_000_600_000)
+    assert "end_assumed" in session.flags
+    assert ActivityMonth.read(gone.document(), "file") == gone
+    assert open_sessions(merge(gone, [], [open_status], ZoneInfo("UTC"))) == ["7"]
