@@ -176,9 +176,29 @@ def test_every_file_that_a_container_names_is_in_the_repository(
 
 def test_what_the_image_copies_is_let_through_to_the_builder(instructions: list[tuple[str, str]]) -> None:
     ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
-    let_through = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    let_through = [line.removeprefix("!") for line in ignored if line.startswith("!")]
     assert "*" in ignored
-    assert {source.split("/")[0] for source, _ in copied(instructions)} == let_through
+    for source, _ in copied(instructions):
+        places = [Path(source), *Path(source).parents]
+        assert any(place.match(pattern) for place in places for pattern in let_through), source
+
+
+def test_neither_data_nor_secrets_are_let_through_to_the_builder() -> None:
+    let_through = {line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line[0] == "!"}
+    assert let_through & {"!data", "!.env", "!.git", "!*"} == set()
+
+
+def test_the_image_has_the_files_that_the_package_finds_beside_itself(
+    instructions: list[tuple[str, str]],
+) -> None:
+    from cph50_pipeline.defs.instance import PROFILE
+    from cph50_pipeline.defs.reference_files import EXAMPLES
+
+    beside = [PROFILE, *EXAMPLES.glob("*.example.json")]
+    assert len(beside) == 3
+    sources = {(REPOSITORY / source) for source, _ in copied(instructions)}
+    assert [path for path in beside if path not in sources] == []
+    assert any("--editable ." in arguments for name, arguments in instructions if name == "RUN")
 
 
 def test_the_image_finds_dagsters_configuration_in_its_home(instructions: list[tuple[str, str]]) -> None:
