@@ -83,8 +83,7 @@ class CutConnection(Response):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": self._part, "more_body": True})
         transport.close()
-        while (await receive())["type"] != "http.disconnect":
-            continue
+        await _disconnect(receive)
 
 
 class _Protocol:
@@ -104,7 +103,8 @@ class _Protocol:
 
     async def _answer(self, request: Request, body: JsonObject, operation: str, handler: Handler) -> Response:
         faults = self._state.faults.take(operation)
-        await asyncio.sleep(sum(fault.delay_seconds for fault in faults))
+        if await _has_left(request, within_seconds=sum(fault.delay_seconds for fault in faults)):
+            return CutConnection()
         fault = next((one for one in faults if one.kind != "delay"), None)
         failure = await self._failure(fault)
         if failure is not None:
@@ -215,7 +215,8 @@ class _Protocol:
     def _activity(self, query: JsonObject) -> JsonObject | Response:
         size, offset = _number(query.get("page_size", shapes.USUAL_PAGE)), query.get("page_offset")
         place = None if offset is None else _number(offset)
-        if not size or (offset is not None and place not in SESSION_IDS):
+        is_place = place is not None and place in SESSION_IDS
+        if not size or (offset is not None and not is_place):
             return _error(400, "page_size or page_offset is wrong")
         page = self._state.answers.activity(size, place, self._state.clock.now())
         return {"charging_activity_monthly": page}
@@ -247,6 +248,22 @@ def _set_token(response: Response, token: str) -> None:
 
 def _error(status_code: int, message: str) -> JSONResponse:
     return JSONResponse({"errorCode": status_code, "errorMessage": message}, status_code)
+
+
+async def _has_left(request: Request, within_seconds: float) -> bool:
+    """Wait; whether the client hung up, or the server stopped, before the time was over."""
+    if within_seconds == 0:
+        return False
+    try:
+        await asyncio.wait_for(_disconnect(request.receive), within_seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 def _number(value: object) -> int | None:

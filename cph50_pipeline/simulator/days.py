@@ -76,10 +76,15 @@ def draw_day(seed: int, day: date, *, third_car: bool) -> list[PlugInDraw]:
     kind = day_kind(seed, day)
     draw = Random(f"{seed}:{day.isoformat()}:draws")
     first, second = draw.sample((EMBER, TIDE), 2)
-    if third_car and kind is DayKind.SCHEDULED and draw.random() < _GUEST_SHARE:
+    if third_car and kind is DayKind.SCHEDULED and _guest_comes(seed, day):
         first = GUEST
     draws = _night(kind, day, first, second, draw) if begins_at_midnight(seed, day) else []
     return draws + _daytime(kind, first, second, draw)
+
+
+def _guest_comes(seed: int, day: date) -> bool:
+    """Drawn apart, so that a guest changes nobody else's sessions."""
+    return Random(f"{seed}:{day.isoformat()}:guest").random() < _GUEST_SHARE
 
 
 def _night(kind: DayKind, day: date, first: Car, second: Car, draw: Random) -> list[PlugInDraw]:

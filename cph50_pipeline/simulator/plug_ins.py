@@ -180,7 +180,7 @@ def _read(path: Path) -> tuple[PlugIn, ...]:
             PlugIn(parse_instant(row["at"]), car_named(row["vehicle_id"]), float(row["minutes"]))
             for row in rows
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (BadInputError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(
             f"{path.name} holds no plug-ins of the simulator: {error}", remedy="Delete the file"
         ) from error

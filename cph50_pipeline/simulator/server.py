@@ -223,11 +223,17 @@ def _build_server(state: SimulatorState, when_ready: Callable[[], None]) -> uvic
             return
 
     class AnnouncedServer(uvicorn.Server):
-        """Tells when it answers."""
+        """Tells when it answers, and hangs up on whoever still waits when it stops."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             when_ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for connection in list(self.server_state.connections):
+                if connection.transport is not None:
+                    connection.transport.close()
+            await super().shutdown(sockets)
 
     app = build_app(state, build_control_routes(state))
     return AnnouncedServer(QuietConfig(app, http=CuttableProtocol, loop="asyncio", lifespan="off", ws="none"))
