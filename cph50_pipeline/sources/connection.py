@@ -36,6 +36,8 @@ for _name in ("httpx", "httpcore"):
 
 # A host with several addresses is tried one address after the other, each for so long.
 LONGEST_CONNECT_SECONDS = 5.0
+# The first may bring a token that another process saved and that has expired as well; the second logs in.
+_RENEWALS = 2
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -164,7 +166,9 @@ class Connection:
         discovery = self._discovery(deadline)
         token = self._token.current(deadline) or self._renew(None, deadline)
         reply = self._send_signed(question, discovery, token, deadline)
-        if reply.status == UNAUTHORIZED:
+        for _ in range(_RENEWALS):
+            if reply.status != UNAUTHORIZED:
+                break
             token = self._renew(token, deadline)
             reply = self._send_signed(question, discovery, token, deadline)
         if reply.status == UNAUTHORIZED:

@@ -213,6 +213,19 @@ def test_who_finds_the_token_renewed_by_another_does_not_log_in(
     assert simulator.requests.counts()["login"] == 0
 
 
+def test_a_saved_token_that_has_expired_too_is_no_reason_to_give_up(
+    simulator: RunningSimulator, client: ChargePointClient, tmp_path: Path
+) -> None:
+    client.user_status()
+    with connect(simulator, tmp_path) as other:
+        simulator.clock.advance(timedelta(seconds=5))  # so that the other is given a token of its own
+        other.user_status()
+    simulator.expire_tokens()
+    simulator.requests.clear()
+    assert client.user_status() is None
+    assert simulator.requests.counts() == {"user_status": 3, "login": 1}
+
+
 def test_a_pasted_token_needs_no_password(simulator: RunningSimulator, tmp_path: Path) -> None:
     token = _logged_in(simulator, tmp_path)
     with connect(simulator, tmp_path / "other", password=None, token=token) as client:
