@@ -20,7 +20,7 @@ from cph50_pipeline.civil_time import from_epoch_ms
 
 FLAGS: Mapping[str, str] = {
     "counter_reset": "the curve's energy counter fell at some point",
-    "end_assumed": "ChargePoint gave no end, but the charger has begun another session since",
+    "end_assumed": "ChargePoint gave no end, but forgot the session or began another on its charger",
     "end_corrected": "the answered end contradicted the time plugged in by more than five minutes",
     "end_overlaps_next": "the answered end lay after the next session's start on the same charger",
     "idle": "plugged in for an hour or more, drawing power for at most a fifth of it",
