@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock
 
 from cph50_pipeline.settings import Settings
 
@@ -29,8 +30,9 @@ def prepare_home(settings: Settings) -> str:
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The household's instance; its home is made where there is none."""
-    prepare_home(settings)
-    return dg.DagsterInstance.get()
+    home = Path(prepare_home(settings))
+    with FileLock(home / ".opening.lock"):  # two processes that create the same SQLite tables fail
+        return dg.DagsterInstance.get()
 
 
 def has_live_daemon(instance: dg.DagsterInstance) -> bool:

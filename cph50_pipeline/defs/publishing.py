@@ -49,7 +49,13 @@ def publish_run(
         return None
     try:
         publisher = publisher_of(settings, store)
-        if not publisher.has_changes():
+        is_due = publisher.has_changes()
+        for path in publisher.withheld:
+            log.error(
+                f"{path} is damaged and was not published. `git checkout -- {path}` in the data root brings "
+                "the last good version back"
+            )
+        if not is_due:
             return None
         write_run_log(store, instance)
         publication = publisher.commit(

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError
 
 RUNS_FILE = "runs.json"
 KEPT_RUNS = 500
@@ -19,11 +20,17 @@ _RESULT = {DagsterRunStatus.SUCCESS: "success", DagsterRunStatus.FAILURE: "failu
 def write_run_log(store: Store, instance: dg.DagsterInstance) -> None:
     """Rewrite `runs.json` from Dagster's newest finished runs, keeping entries that Dagster has forgotten."""
     records = instance.get_run_records(filters=RunsFilter(statuses=_FINISHED), limit=KEPT_RUNS)
-    known = store.read_document(RUNS_FILE) or {"runs": []}
-    entries = {entry["run_id"]: entry for entry in known["runs"]}
+    entries = {entry["run_id"]: entry for entry in _known_entries(store)}
     entries.update({record.dagster_run.run_id: _entry(record, store) for record in records})
     newest = sorted(entries.values(), key=lambda e: (e["date"], e["time_utc"], e["run_id"]), reverse=True)
     store.write_document(RUNS_FILE, {"runs": newest[:KEPT_RUNS]})
+
+
+def _known_entries(store: Store) -> list[dict[str, Any]]:
+    try:
+        return list((store.read_document(RUNS_FILE) or {"runs": []})["runs"])
+    except (BadInputError, KeyError, TypeError):
+        return []  # damaged: Dagster's records make it anew
 
 
 def _entry(record: RunRecord, store: Store) -> dict[str, Any]:

@@ -126,6 +126,8 @@ def _log_closed(months: Sequence[str], log: Logger) -> None:
 
 
 def _log_gaps(answers: Answers, log: Logger) -> None:
+    for error in answers.unusable:
+        log.error(f"{error} The session goes on without a curve.")
     if answers.without_curve:
         log.warning(
             f"ChargePoint has no curve of {len(answers.without_curve)} session(s), first "

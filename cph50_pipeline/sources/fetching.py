@@ -15,7 +15,7 @@ from cph50_pipeline.charging.activity import ActivityMonth, needs_detail
 from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus
 from cph50_pipeline.charging.collection import CollectionRecord, add_missed_sample, add_sample, is_complete
 from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of
-from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
+from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.sources.charger_source import ChargerSource
 
 
@@ -27,12 +27,14 @@ class Answers:
         rows: Sessions of the monthly activity.
         statuses: Sessions with their curves.
         without_curve: Ids of sessions whose curve the source no longer has.
+        unusable: What was wrong with answers that could not be used; their sessions go on without a curve.
         interrupted: The failure that ended the fetch early; what came before it is good and is kept.
     """
 
     rows: list[ActivityRow] = field(default_factory=list)
     statuses: list[ChargingStatus] = field(default_factory=list)
     without_curve: list[str] = field(default_factory=list)
+    unusable: list[BadInputError] = field(default_factory=list)
     interrupted: Cph50Error | None = None
 
 
@@ -70,6 +72,8 @@ def _fetch_detail(source: ChargerSource, session_id: str, answers: Answers) -> N
         answers.statuses.append(source.session(session_id))
     except NotFoundError:
         answers.without_curve.append(session_id)
+    except BadInputError as error:
+        answers.unusable.append(error)
     except Cph50Error as error:
         answers.interrupted = error
 

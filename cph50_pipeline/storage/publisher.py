@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cph50_pipeline.errors import BadInputError, PermanentError
+from cph50_pipeline.storage.damage import is_damaged
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.layout import Cause, kind_of, published_places
 from cph50_pipeline.storage.locks import Locks
@@ -82,6 +83,12 @@ class Publisher:
         self._locks = locks
         self._presence = Presence(locks.private_dir, publish_delay_minutes)
         self._author = author or Author()
+        self._withheld: tuple[str, ...] = ()
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """The damaged files that the last look at the data root kept out of a commit, sorted."""
+        return self._withheld
 
     def commit(self, run: RunInfo, now: datetime) -> Publication | None:
         """Commit every published file that differs from the last commit; waits for other runs that commit.
@@ -130,7 +137,10 @@ class Publisher:
         """The changes that go into a commit; none when nothing of them causes one."""
         published: list[Change] = []
         is_caused = False
+        self._withheld = tuple(sorted(change.path for change in changes if self._is_damaged(change)))
         for change in changes:
+            if change.path in self._withheld:
+                continue
             verdict = self._judge(repository, change, now)
             if verdict is not Verdict.HOLD:
                 published.append(change)
@@ -145,6 +155,10 @@ class Publisher:
         committed = repository.git.ask("cat-file", "blob", f"HEAD:./{change.path}")
         before = committed.out if committed.code == 0 else None
         return self._presence.judge(change.kind, change.path, self._current(change), before, now)
+
+    def _is_damaged(self, change: Change) -> bool:
+        data = self._current(change)
+        return data is not None and is_damaged(change.path, data)
 
     def _current(self, change: Change) -> bytes | None:
         try:

@@ -67,6 +67,15 @@ def load_table(data: bytes, schema: pa.Schema, name: str) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
+def check_readable(data: bytes, name: str) -> None:
+    """Read a Parquet file of any schema to its end.
+
+    Raises:
+        BadInputError: when it is damaged.
+    """
+    _read_rows(data, name)
+
+
 def logical_hash(table: pa.Table) -> str:
     """SHA-256, in hexadecimal, of what a table says: column names and types, values and nulls, in order.
 

@@ -424,3 +424,19 @@ def test_a_git_that_hangs_is_stopped_and_explained(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
     with pytest.raises(TransientError, match=r"git status in .* took longer than 0\.2 s"):
         Git(tmp_path, timeout_seconds=0.2).run("status")
+
+
+def test_a_damaged_file_is_withheld_and_named_while_the_others_are_committed(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write(root, "session_cache/2026-01.json", "session_cache/2026-02.json")
+    commit(root)
+    write(root, "session_cache/2026-01.json", content='[{"torn')
+    write(root, "session_cache/2026-02.json", content="[1]\n")
+    (root / "charging_energy").mkdir()
+    (root / "charging_energy" / "2026-01.parquet").write_bytes(b"PAR1")
+    ours = publisher(root)
+    publication = ours.commit(RUN, NOW)
+    assert publication is not None
+    assert publication.files == ("session_cache/2026-02.json",)
+    assert ours.withheld == ("charging_energy/2026-01.parquet", "session_cache/2026-01.json")
+    assert git(root, "show", "HEAD:session_cache/2026-01.json") == "[]\n"
