@@ -138,7 +138,11 @@ def may_start(attempts: Sequence[Attempt], now: datetime) -> bool:
 def _is_charging(seen: Observation) -> bool:
     if seen.session is None or seen.session.has_ended:
         return False
-    if seen.charger is not None and seen.charger.charging_status and seen.session.is_home_charger is not False:
+    if (
+        seen.charger is not None
+        and seen.charger.charging_status
+        and seen.session.is_home_charger is not False
+    ):
         return seen.charger.charging_status.upper() == "CHARGING"
     return (seen.session.power_kw or 0.0) > 0.0
 

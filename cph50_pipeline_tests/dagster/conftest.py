@@ -10,11 +10,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from homes import MONTHS, NOW, Home, at, copy_home, settings_for
 
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.server import RunningSimulator
+from cph50_pipeline_tests.dagster.homes import MONTHS, NOW, Home, at, copy_home, settings_for
 
 MakeHome = Callable[..., Home]
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
-from homes import EMBER, MONTHS, NOW, TIDE, Home, at, failure_texts, log_lines, materializations
 
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.charging.slots import ChargingSlot
@@ -18,6 +17,17 @@ from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.household import Household
+from cph50_pipeline_tests.dagster.homes import (
+    EMBER,
+    MONTHS,
+    NOW,
+    TIDE,
+    Home,
+    at,
+    failure_texts,
+    log_lines,
+    materializations,
+)
 
 JANUARY = ["2026-01"]
 ACTIVITY_ONLY = ["chargepoint_activity"]
