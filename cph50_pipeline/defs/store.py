@@ -25,6 +25,7 @@ from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.storage.files import DataRoot, Written
 from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.storage.tables import prefer_stored
 from cph50_pipeline.vehicles.config import VehicleConfig
 from cph50_pipeline.vehicles.labels import LabelMap
 
@@ -139,9 +140,7 @@ class Store:
                 kept="The last good files stay as they are",
                 remedy=f"`cph50 update month {broken[0].month}` asks ChargePoint again",
             )
-        return {
-            month: self._write(file.path(month), file.dump(value)) for month, value in sorted(values.items())
-        }
+        return {month: self._write_month(file, month, value) for month, value in sorted(values.items())}
 
     def read_month_if_whole(self, file: MonthFile, month: str) -> Any | None:
         """The value of a month's file, None when there is none or it is damaged (then it may be replaced)."""
@@ -206,6 +205,12 @@ class Store:
             known = (data, parse(data, path))
             self._parsed[path] = known
         return known[1]
+
+    def _write_month(self, file: MonthFile, month: str, value: Any) -> Written:
+        data = file.dump(value)
+        if file.form == "parquet":  # the same rows by another version of the writing library stay as they are
+            data = prefer_stored(self.root.read(file.path(month)), data)
+        return self._write(file.path(month), data)
 
     def _write(self, path: str, data: bytes) -> Written:
         written = self.root.write(path, data)
