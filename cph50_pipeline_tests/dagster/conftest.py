@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,15 @@ import pytest
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.server import RunningSimulator
-from cph50_pipeline_tests.dagster.homes import MONTHS, NOW, Home, at, copy_home, settings_for
-
-MakeHome = Callable[..., Home]
+from cph50_pipeline_tests.dagster.homes import (
+    MONTHS,
+    NOW,
+    Home,
+    MakeHome,
+    at,
+    copy_home,
+    settings_for,
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -173,6 +173,10 @@ class Home:
         return int(self.git("rev-list", "--count", "--all"))
 
 
+MakeHome = Callable[..., Home]
+"""Makes a household with other settings."""
+
+
 def settings_for(folder: Path, simulator: RunningSimulator, **changes: Any) -> Settings:
     """Settings of a household in a folder."""
     values: dict[str, Any] = {
@@ -216,3 +220,7 @@ def materializations(instance: dg.DagsterInstance, asset: str, month: str | None
     )
     records = instance.fetch_materializations(wanted, limit=100).records
     return [record.asset_materialization for record in records]
+
+
+MakeHome = Callable[..., Home]
+"""Makes a household with other settings than the usual ones."""

@@ -11,14 +11,13 @@ import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from cph50_pipeline_tests.dagster.homes import MakeHome
 
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.defs.io_manager import build_io_manager
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES, SLOTS, MonthFile
 from cph50_pipeline.defs.partitions import monthly_partitions
 from cph50_pipeline.defs.publishing import build_store_resource
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, materializations
+from cph50_pipeline_tests.dagster.homes import MONTHS, Home, MakeHome, failure_texts, materializations
 
 JANUARY = "2026-01"
 DERIVED = ["session_samples", "vehicle_classifications", "charging_energy", "session_cache"]
