@@ -46,8 +46,8 @@ def test_the_assets_have_the_names_of_the_documentation(home: Home) -> None:
 
 
 def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Home) -> None:
-    repository = home.defs.get_repository_def()
-    assert {name for name in repository.get_job_names() if not name.startswith("__")} == {
+    jobs = {job.name for job in home.defs.resolve_all_job_defs()}
+    assert {name for name in jobs if not name.startswith("__")} == {
         "charging_job",
         "session_job",
         "weekly_refresh_job",
@@ -68,9 +68,9 @@ def test_monthly_assets_share_one_partitions_definition_and_backfill_in_one_run(
     specs = {s.key.to_user_string(): s for s in home.defs.resolve_all_asset_specs()}
     assert len({specs[name].partitions_def for name in MONTHLY}) == 1
     assert all(specs[name].partitions_def is None for name in UNPARTITIONED)
-    for asset in home.defs.resolve_asset_graph().assets_defs:
-        if asset.is_executable and asset.key.to_user_string() in MONTHLY:
-            assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+    graph = home.defs.resolve_asset_graph()
+    for name in MONTHLY:
+        assert graph.get(dg.AssetKey(name)).backfill_policy == dg.BackfillPolicy.single_run()
 
 
 def test_every_made_asset_says_what_it_is_who_owns_it_and_which_version_made_it(home: Home) -> None:
