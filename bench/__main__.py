@@ -1,4 +1,4 @@
-"""`python -m bench [ROW …] [--quick] [--json]`: measure the rows, print them; exit code 1 when a budget is missed."""
+"""`python -m bench [ROW …] [--quick] [--json]`: measure and print the rows; exit code 1 when a budget is missed."""
 
 from __future__ import annotations
 
