@@ -55,8 +55,6 @@ def spread(values: Sequence[float], unit: str = "s") -> str:
 def run_command(
     command: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    command: Sequence[str], environment: Mapping[str, str], folder: Path
-) -> subprocess.CompletedProcess[str]:
     """Run a command to its end.
 
     Raises:
