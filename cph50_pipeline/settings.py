@@ -72,7 +72,12 @@ class Settings(BaseSettings):
 
     sample_count: int = Field(default=30, ge=1, le=1000, description="Samples of a collection")
     sample_interval_seconds: float = Field(default=10, gt=0, le=3600, description="Seconds between samples")
-    poll_seconds: int = Field(default=30, ge=10, le=3600, description="Seconds between looks at the charger")
+    poll_seconds: int = Field(
+        default=30,
+        ge=30,
+        le=3600,
+        description="Seconds between looks at the charger; a look takes 2 or 3 requests of 6 a minute",
+    )
 
     publish: PublishMode | None = Field(
         default=None, description="off or local. Default: local with the simulator, off with a charger"
