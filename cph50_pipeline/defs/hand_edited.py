@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import dagster as dg
-from dagster import RunsFilter
 
+from cph50_pipeline.charging.watching import may_start
+from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.assets.external import VEHICLE_LABELS
+from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, Job
 from cph50_pipeline.defs.month_files import SAMPLES
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
@@ -15,6 +18,8 @@ from cph50_pipeline.settings import Settings
 
 EVERY_SECONDS = 60
 HASH_TAG = "cph50/reference_hash"
+FIRST_MONTH_TAG = "dagster/asset_partition_range_start"
+LAST_MONTH_TAG = "dagster/asset_partition_range_end"
 
 
 def reference_hash(store: Store) -> str:
@@ -45,22 +50,38 @@ def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.
             store.labels()
         except BadInputError as error:
             return dg.SkipReason(f"{error} The labels in force stay in force.")
-        current = reference_hash(store)
-        if context.instance.get_run_records(filters=RunsFilter(tags={HASH_TAG: current}), limit=1):
-            return dg.SkipReason("Labels and vehicles are as they were when sessions were last named")
+        requests = _due(context.instance, months, reference_hash(store))
+        if not requests:
+            return dg.SkipReason(
+                "Sessions are named by labels and vehicles as they are, or a run is about to"
+            )
         return dg.SensorResult(
-            run_requests=[_request(months, current)],
-            asset_events=[dg.AssetMaterialization(VEHICLE_LABELS, metadata={"content": current})],
+            run_requests=requests,
+            asset_events=[
+                dg.AssetMaterialization(VEHICLE_LABELS, metadata={"content": requests[0].tags[HASH_TAG]})
+            ],
         )
 
     return hand_edited_sensor
 
 
-def _request(months: list[str], content: str) -> dg.RunRequest:
-    return dg.RunRequest(
-        tags={
-            HASH_TAG: content,
-            "dagster/asset_partition_range_start": months[0],
-            "dagster/asset_partition_range_end": months[-1],
-        }
-    )
+def _due(instance: dg.DagsterInstance, months: list[str], content: str) -> list[dg.RunRequest]:
+    """A run for each span of months without a gap that no run has named by this content yet."""
+    requests = []
+    for first, last in _spans(months):
+        earlier = attempts(instance, {HASH_TAG: content, FIRST_MONTH_TAG: first})
+        is_done = any(attempt.outcome == "success" for attempt in earlier)
+        if not is_done and may_start(earlier, datetime.now(UTC)):
+            tags = {HASH_TAG: content, FIRST_MONTH_TAG: first, LAST_MONTH_TAG: last}
+            requests.append(dg.RunRequest(tags=tags))
+    return requests
+
+
+def _spans(months: list[str]) -> list[tuple[str, str]]:
+    spans: list[tuple[str, str]] = []
+    for month in months:
+        if spans and shift_month(spans[-1][1], 1) == month:
+            spans[-1] = (spans[-1][0], month)
+        else:
+            spans.append((month, month))
+    return spans

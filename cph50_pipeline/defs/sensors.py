@@ -16,7 +16,6 @@ from cph50_pipeline.charging.activity import is_news, open_sessions
 from cph50_pipeline.charging.answers import ChargingStatus
 from cph50_pipeline.charging.collection import collection_path, is_complete
 from cph50_pipeline.charging.watching import (
-    Attempt,
     LastSession,
     Observation,
     Purpose,
@@ -27,6 +26,7 @@ from cph50_pipeline.charging.watching import (
 )
 from cph50_pipeline.civil_time import format_instant, from_epoch_ms, month_of, shift_month
 from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
+from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
 from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB, Job, update_run_config
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
@@ -167,13 +167,21 @@ def _write_state(seen: Observation, store: Store) -> tuple[LastSession, bool]:
     if is_worth_writing(before, state):
         store.write_document(STATE_FILE, state.model_dump(mode="json"))
     if seen.session is not None:
-        known = store.read_document(SESSION_ID_FILE)
-        if not isinstance(known, dict) or known.get("session_id") != seen.session.session_id:
-            stamp = format_instant(seen.at.replace(microsecond=0))
-            document = {"session_id": seen.session.session_id, "timestamp": stamp}
-            store.write_document(SESSION_ID_FILE, document)
-            changed = True
+        changed = _write_session_id(seen.session.session_id, seen.at, store) or changed
     return state, changed
+
+
+def _write_session_id(session_id: str, at: datetime, store: Store) -> bool:
+    """Note the session last seen; whether it is another one than before."""
+    try:
+        known = store.read_document(SESSION_ID_FILE)
+    except BadInputError:
+        known = None  # damaged: this writing replaces it
+    if isinstance(known, dict) and known.get("session_id") == session_id:
+        return False
+    stamp = format_instant(at.replace(microsecond=0))
+    store.write_document(SESSION_ID_FILE, {"session_id": session_id, "timestamp": stamp})
+    return True
 
 
 def _read_state(store: Store) -> LastSession | None:
@@ -182,20 +190,6 @@ def _read_state(store: Store) -> LastSession | None:
         return None if document is None else LastSession.model_validate(document)
     except (BadInputError, ValueError):
         return None  # damaged: the next writing replaces it
-
-
-def _attempts(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> list[Attempt]:
-    """Earlier runs with these tags, newest first, from Dagster's own records."""
-    records = instance.get_run_records(filters=RunsFilter(tags=tags), limit=10)
-    return [_attempt(record) for record in records]
-
-
-def _attempt(record: dg.RunRecord) -> Attempt:
-    ended = None if record.end_time is None else datetime.fromtimestamp(record.end_time, tz=UTC)
-    if not record.dagster_run.is_finished:
-        return Attempt("running", None)
-    succeeded = record.dagster_run.status is DagsterRunStatus.SUCCESS
-    return Attempt("success" if succeeded else "failure", ended)
 
 
 def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
@@ -220,7 +214,7 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
                 tick = watch_charger(client, store, settings, now, _last_look(context.cursor))
         except TransientError as error:
             return dg.SkipReason(f"{error} What is stored stays; the next tick tries again.")
-        requests = [w.request() for w in tick.wishes if may_start(_attempts(context.instance, w.tags), now)]
+        requests = [w.request() for w in tick.wishes if may_start(attempts(context.instance, w.tags), now)]
         if not requests and _is_publication_due(context.instance, store, settings, now):
             requests.append(dg.RunRequest(job_name=PUBLISH_JOB, tags=PUBLICATION_TAGS))
         return dg.SensorResult(
@@ -242,7 +236,7 @@ def _is_publication_due(
     unfinished = RunsFilter(statuses=NOT_FINISHED)
     if instance.get_run_records(filters=unfinished, limit=1):
         return False
-    if not may_start(_attempts(instance, PUBLICATION_TAGS), now):
+    if not may_start(attempts(instance, PUBLICATION_TAGS), now):
         return False
     return publisher_of(settings, store).has_changes(now)
 
@@ -259,7 +253,10 @@ def _state_events(tick: Tick) -> list[dg.AssetMaterialization]:
 
 
 def _last_look(cursor: str | None) -> datetime | None:
-    return None if not cursor else datetime.fromtimestamp(json.loads(cursor)["looked_at"], tz=UTC)
+    try:
+        return None if not cursor else datetime.fromtimestamp(json.loads(cursor)["looked_at"], tz=UTC)
+    except (ValueError, KeyError, TypeError):
+        return None  # edited or from another version: only a look more
 
 
 def _cursor(looked_at: datetime | None) -> str | None:

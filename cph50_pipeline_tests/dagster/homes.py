@@ -143,13 +143,14 @@ class Home:
             raise_on_error=False,
         )
 
-    def evaluate(self, sensor: str, cursor: str | None = None) -> Any:
+    def evaluate(self, sensor: str, cursor: str | None = None, chargepoint: ChargePoint | None = None) -> Any:
         """One tick of a sensor: what the daemon would see of it."""
         context = dg.build_sensor_context(
             instance=self.instance,
             cursor=cursor,
             sensor_name=sensor,
-            resources={"chargepoint": self.chargepoint},
+            definitions=self.defs,
+            resources={"chargepoint": chargepoint or self.chargepoint},
         )
         return self.defs.get_sensor_def(sensor).evaluate_tick(context)
 
@@ -220,7 +221,3 @@ def materializations(instance: dg.DagsterInstance, asset: str, month: str | None
     )
     records = instance.fetch_materializations(wanted, limit=100).records
     return [record.asset_materialization for record in records]
-
-
-MakeHome = Callable[..., Home]
-"""Makes a household with other settings than the usual ones."""
