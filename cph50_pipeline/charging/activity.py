@@ -37,7 +37,8 @@ class StoredSession(BaseModel):
         gone: ChargePoint has forgotten the session, and no answer of it told its end.
     """
 
-    model_config = ConfigDict(frozen=True)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     activity: ActivityRow | None = None
     status: ChargingStatus | None = None
@@ -78,7 +79,7 @@ class ActivityMonth(BaseModel):
         sessions: By session id.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     month: Annotated[str, AfterValidator(_month)]
     closed: bool = False

@@ -45,7 +45,8 @@ Count = Annotated[int, BeforeValidator(_no_bool)]
 class Answer(BaseModel):
     """A part of an answer: declared fields are checked, all others are kept."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, extra="allow", allow_inf_nan=False)
 
     def as_answered(self) -> dict[str, Any]:
         """The fields that were answered, declared or not, under their own names, fit for JSON."""
@@ -56,7 +57,10 @@ class CamelAnswer(Answer):
     """A part of an answer from the routes that write their fields in camel case."""
 
     model_config = ConfigDict(
-        alias_generator=AliasGenerator(alias=to_camel), populate_by_name=True, serialize_by_alias=True
+        defer_build=True,
+        alias_generator=AliasGenerator(alias=to_camel),
+        populate_by_name=True,
+        serialize_by_alias=True,
     )
 
 

@@ -21,7 +21,8 @@ HOME_CHARGER_MODEL = "CPH50"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, extra="allow", frozen=True, allow_inf_nan=False)
 
 
 class CacheVehicle(_Part):

@@ -40,7 +40,8 @@ class Sample(BaseModel):
         reading_at: When the charger took its reading, as it says; None when it does not say.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, extra="allow", frozen=True, allow_inf_nan=False)
 
     sample_number: int
     timestamp: Instant
@@ -73,7 +74,7 @@ class CollectionRecord(BaseModel):
         collection_delay_seconds: From the session's start to the start of the collection.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, extra="allow", frozen=True, allow_inf_nan=False)
 
     session_id: str
     collection_start: Instant

@@ -34,7 +34,8 @@ class LastSession(BaseModel):
     while nothing charges.
     """
 
-    model_config = ConfigDict(extra="ignore")
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     timestamp: str
     detected_at: str

@@ -39,7 +39,8 @@ class Classification(BaseModel):
         reason: Why, for a person to read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     session_id: str
     vehicle_id: str

@@ -92,7 +92,8 @@ class VehiclePlateau(BaseModel):
         label_count: The sessions it was learned from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     plateau_power_kw: float = Field(gt=0)
     spread_kw: float = Field(gt=0)
@@ -108,7 +109,7 @@ class VehiclePlateau(BaseModel):
 class NearestPlateau(BaseModel):
     """The nearest labelled plateau, with rejection by distance."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     kind: Literal["nearest_plateau"] = "nearest_plateau"
     features: tuple[Literal["plateau_power_kw"]] = ("plateau_power_kw",)

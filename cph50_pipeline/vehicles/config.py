@@ -16,7 +16,8 @@ VehicleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 class ValidPeriod(BaseModel):
     """Days on which a car belonged to the household, both ends included; an end that is left out is open."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", validate_by_name=True)
 
     first_day: date | None = Field(default=None, alias="from")
     last_day: date | None = Field(default=None, alias="to")
@@ -36,7 +37,7 @@ class ValidPeriod(BaseModel):
 class Vehicle(BaseModel):
     """One car. Fields that are not declared here are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow", allow_inf_nan=False)
 
     nickname: str | None = None
     year: int | None = Field(default=None, ge=1900, le=2200)
@@ -64,7 +65,7 @@ class Vehicle(BaseModel):
 class VehicleConfig(BaseModel):
     """All cars of the household by id. Fields that are not declared here are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     vehicles: dict[VehicleId, Vehicle] = {}
     last_updated: str | None = None

@@ -42,7 +42,8 @@ class Label(BaseModel):
         labeled_at: When, as an aware time; None when it was not written down.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     vehicle_id: str = Field(min_length=1, validation_alias=AliasChoices("vehicle_id", "vehicle"))
     labeled_by: str = Field(
