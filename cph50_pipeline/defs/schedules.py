@@ -53,6 +53,6 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         ]
         if not months:
             return dg.SkipReason("Every month that is over is closed")
-        return [dg.RunRequest(partition_key=month, run_key=None) for month in months]
+        return [dg.RunRequest(partition_key=month, run_key=month) for month in months]
 
     return [weekly_refresh, monthly_closure]
