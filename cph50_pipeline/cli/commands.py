@@ -122,7 +122,7 @@ def tick(as_json: AsJson = False) -> None:
     with open_instance(settings) as instance:
         done = evaluate(instance, settings, datetime.now(UTC), output.progress)
     output.show_tick(done, as_json)
-    if any(not outcome.succeeded for ticked in done for outcome in ticked.outcomes):
+    if not all(ticked.succeeded for ticked in done):
         raise typer.Exit(FAILED)
 
 

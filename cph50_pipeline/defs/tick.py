@@ -19,6 +19,7 @@ from cph50_pipeline.defs.launch import Launch, Outcome, launch
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 
@@ -29,11 +30,17 @@ FIRST_LOOK_BACK = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Ticked:
-    """What one sensor or schedule did: its name, what it said, and the runs that followed."""
+    """What one sensor or schedule did: its name, what it said, the runs that followed, and whether it failed."""
 
     name: str
     said: str
     outcomes: list[Outcome]
+    failed: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it and all of its runs went well."""
+        return not self.failed and all(outcome.succeeded for outcome in self.outcomes)
 
 
 def tick(
@@ -69,7 +76,11 @@ def _sensors(
             definitions=definitions,
             resources={"chargepoint": ChargePoint.of(settings)},
         )
-        result = sensor.evaluate_tick(context)
+        try:
+            result = sensor.evaluate_tick(context)
+        except Cph50Error as error:  # the others have their turn all the same
+            yield Ticked(sensor.name, str(error), [], failed=True)
+            continue
         cursors[sensor.name] = result.cursor
         for event in result.asset_events:
             if isinstance(event, dg.AssetMaterialization):
