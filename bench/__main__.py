@@ -12,7 +12,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from bench import backfill, imports
+from bench import backfill, growth, idle, imports, sessions
 from bench.homes import REPOSITORY
 from bench.row import Effort, Measure, Row
 
@@ -22,6 +22,10 @@ ROWS: dict[str, Measure] = {
     "backfill": backfill.measure_time,
     "requests": backfill.measure_requests,
     "unchanged": backfill.measure_unchanged,
+    "growth": growth.measure,
+    "session": sessions.measure,
+    "history": sessions.measure_history,
+    "idle": idle.measure,
 }
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 ASSETS = 6
 MONTHLY_JOB = "empty_months"
 ONE_JOB = "empty_one"
+TRIGGER_SENSOR = "trigger_sensor"
 TRIGGER_VARIABLE = "BENCH_TRIGGER"
 TICK_SECONDS = 5
 
@@ -49,7 +50,12 @@ def empty_one() -> dg.MaterializeResult[None]:
 def _build_triggered() -> dg.Definitions:
     job = dg.define_asset_job(ONE_JOB, selection=[empty_one])
 
-    @dg.sensor(job=job, minimum_interval_seconds=TICK_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
+    @dg.sensor(
+        name=TRIGGER_SENSOR,
+        job=job,
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
     def trigger_sensor() -> dg.RunRequest | dg.SkipReason:
         trigger = Path(os.environ[TRIGGER_VARIABLE])
         if not trigger.exists():

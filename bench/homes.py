@@ -10,14 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from bench.timing import run_command, seconds_of
-from cph50_pipeline.civil_time import month_of, month_range, shift_month
+from cph50_pipeline.civil_time import local_date, month_of, month_range, shift_month
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.server import RunningSimulator
+from cph50_pipeline.simulator.sessions import PlannedSession
 from cph50_pipeline.sources.request_budget import BUDGET_FILE
 
 REPOSITORY = Path(__file__).parents[1]
@@ -90,12 +91,21 @@ class Home:
         return [sys.executable, "-m", "cph50_pipeline", *arguments]
 
 
+class PastHousehold(Household):
+    """The simulated household until yesterday; from then on only what is plugged in by hand happens."""
+
+    def sessions_on(self, day: date) -> tuple[PlannedSession, ...]:
+        """The sessions that start on a civil day."""
+        yesterday = local_date(datetime.now(UTC), self.zone) - timedelta(days=1)
+        return super().sessions_on(day) if day < yesterday else ()
+
+
 @contextmanager
 def scratch_home(history_months: int) -> Iterator[Home]:
     """A household with so many months of history before the current one, gone afterwards."""
     start = shift_month(current_month(), -history_months)
     year, month = map(int, start.split("-"))
-    household = Household(Settings().simulator_seed, ZONE, history_start=date(year, month, 1))
+    household = PastHousehold(Settings().simulator_seed, ZONE, history_start=date(year, month, 1))
     with (
         tempfile.TemporaryDirectory(prefix="cph50-bench-") as folder,
         RunningSimulator(household) as simulator,
