@@ -1,0 +1,236 @@
+"""docs/data.md against the schemas, models and file table that it describes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+from pydantic import BaseModel
+
+from cph50_pipeline.charging import activity, answers, cache, collection, sessions, tables, watching
+from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
+from cph50_pipeline.defs.sensors import SESSION_ID_FILE, watch_charger
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.storage.files import DataRoot
+from cph50_pipeline.storage.layout import KINDS, FileKind, kind_of
+from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.vehicles import classification, classifier, config, labels
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "cph50_pipeline"
+PAGE = (ROOT / "docs" / "data.md").read_text()
+
+Columns = dict[str, str]
+
+ACTIVITY = "chargepoint_activity/YYYY-MM.json"
+SAMPLED = "sessions/YYYY/MM/DD/{id}.json"
+CACHE = "session_cache/YYYY-MM.json"
+SUMMARY = "classifier_summary.json"
+VEHICLES = "vehicle_config.json"
+
+MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
+    (ACTIVITY, ""): activity.ActivityMonth,
+    (ACTIVITY, "sessions.*"): activity.StoredSession,
+    (ACTIVITY, "activity"): answers.ActivityRow,
+    (ACTIVITY, "status"): answers.ChargingStatus,
+    (ACTIVITY, "update_data[]"): answers.UpdatePoint,
+    (SAMPLED, ""): collection.CollectionRecord,
+    (SAMPLED, "samples[]"): collection.Sample,
+    ("classifications/YYYY-MM.json", ""): classification.Classification,
+    (CACHE, ""): cache.CacheRecord,
+    (CACHE, "vehicle"): cache.CacheVehicle,
+    (CACHE, "location"): cache.CacheLocation,
+    (CACHE, "charger"): cache.CacheCharger,
+    (CACHE, "session"): cache.CacheSession,
+    (CACHE, "utility"): cache.CacheUtility,
+    (SUMMARY, "vehicles.*"): classifier.VehiclePlateau,
+    (VEHICLES, ""): config.VehicleConfig,
+    (VEHICLES, "vehicles.*"): config.Vehicle,
+    (VEHICLES, "valid_periods[]"): config.ValidPeriod,
+    ("session_vehicle_map.json", ""): labels.Label,
+    ("last_session.json", ""): watching.LastSession,
+}
+SCHEMAS = {
+    "session_samples/YYYY-MM.parquet": tables.samples_schema,
+    "charging_energy/YYYY-MM.parquet": tables.slots_schema,
+}
+
+
+@lru_cache
+def documented() -> Mapping[tuple[str, str], Columns]:
+    """Every table of fields: by file and part, name to type."""
+    found: dict[tuple[str, str], Columns] = {}
+    file = part = ""
+    for line in PAGE.splitlines():
+        if heading := re.fullmatch(r"### `(.+)`", line):
+            file, part = heading[1], ""
+        elif heading := re.fullmatch(r"#### `(.+)`", line):
+            part = heading[1]
+        elif line.startswith("#"):
+            file = ""
+        elif file and (row := re.fullmatch(r"\| `(\S+)` \| ([a-z ]+) \|.*", line)):
+            found.setdefault((file, part), {})[row[1]] = row[2]
+    return found
+
+
+def listed(heading: str) -> dict[str, str]:
+    """The first column of the table under a heading, with the second."""
+    section = PAGE.split(f"{heading}\n", 1)[1].split("\n#", 1)[0]
+    return dict(re.findall(r"^\| `(.+?)` \| (.+?) \|", section, re.MULTILINE))
+
+
+def columns_of_model(model: type[BaseModel]) -> Columns:
+    properties = model.model_json_schema(mode="validation")["properties"]
+    return {name: json_type(spec) for name, spec in properties.items()}
+
+
+def json_type(spec: Mapping[str, Any]) -> str:
+    """A JSON schema's type in the words of the page."""
+    options = spec.get("anyOf", [spec])
+    kinds = {word(option) for option in options if option.get("type") != "null"}
+    kind = "number" if kinds == {"integer", "number"} else kinds.pop()
+    return f"{kind} or null" if {"type": "null"} in options else kind
+
+
+def word(option: Mapping[str, Any]) -> str:
+    if option.get("type") == "string":
+        return {"date-time": "time", "date": "date"}.get(option.get("format", ""), "text")
+    names = {"array": "list", "object": "object"}
+    return names.get(option.get("type", "object"), option.get("type", "object"))
+
+
+def columns_of_schema(schema: Any) -> Columns:
+    words = {"string": "text", "double": "number", "timestamp[ms, tz=UTC]": "time"}
+    return {field.name: words[str(field.type)] + (" or null" if field.nullable else "") for field in schema}
+
+
+@pytest.mark.parametrize(
+    ("place", "model"),
+    MODELS.items(),
+    ids=lambda value: value[0] if isinstance(value, tuple) else value.__name__,
+)
+def test_each_object_is_documented_field_by_field(place: tuple[str, str], model: type[BaseModel]) -> None:
+    assert documented()[place] == columns_of_model(model)
+
+
+@pytest.mark.parametrize("file", SCHEMAS)
+def test_each_table_is_documented_column_by_column(file: str) -> None:
+    assert documented()[file, ""] == columns_of_schema(SCHEMAS[file]())
+
+
+def test_the_classifier_is_documented_as_it_is_written() -> None:
+    written = classifier.NearestPlateau().document()
+    types = {**columns_of_model(classifier.NearestPlateau), "version": "text"}
+    assert documented()[SUMMARY, ""] == {name: types[name] for name in written}
+
+
+def test_a_stored_answer_is_documented_with_the_keys_that_are_written() -> None:
+    row = answers.ActivityRow(session_id="1", start_time=0, energy_kwh=0.0)
+    stored = activity.StoredSession(activity=row, gone=True)
+    month = activity.ActivityMonth(month="2026-01", sessions={"1": stored})
+    assert documented()[ACTIVITY, ""].keys() == month.document().keys()
+    assert documented()[ACTIVITY, "sessions.*"].keys() == stored.document().keys()
+
+
+class OneSession:
+    """A charger in use."""
+
+    def user_status(self) -> answers.ActiveSession:
+        return answers.ActiveSession(session_id="1")
+
+    def chargers(self) -> list[str]:
+        return []
+
+    def session(self, session_id: str) -> answers.ChargingStatus:
+        return answers.ChargingStatus(session_id=session_id, start_time=1_767_700_000_000, energy_kwh=1.0)
+
+    def activity(self, since: datetime) -> list[answers.ActivityRow]:
+        return []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(DataRoot(str(tmp_path)), Locks(tmp_path / "private"), ZoneInfo("UTC"))
+
+
+def test_the_session_last_seen_is_documented_as_it_is_written(store: Store) -> None:
+    watch_charger(OneSession(), store, Settings(), datetime(2026, 1, 7, tzinfo=UTC), None)  # type: ignore[arg-type]
+    written = store.read_document(SESSION_ID_FILE)
+    assert documented()[SESSION_ID_FILE, ""] == dict.fromkeys(written, "text")
+
+
+def test_the_log_of_runs_is_documented_as_it_is_written(store: Store) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_run(dg.DagsterRun(job_name="charging_job", status=dg.DagsterRunStatus.SUCCESS))
+        write_run_log(store, instance)
+    written = store.read_document(RUNS_FILE)
+    assert documented()[RUNS_FILE, ""] == dict.fromkeys(written, "list")
+    assert documented()[RUNS_FILE, "runs[]"] == dict.fromkeys(written["runs"][0], "text")
+
+
+def test_every_flag_is_documented_with_its_meaning() -> None:
+    assert listed("#### Flags") == dict(sessions.FLAGS)
+
+
+def texts_of(source: Path) -> Iterator[str]:
+    """The texts in a module's code, without its docstrings."""
+    tree = ast.parse(source.read_text())
+    prose = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+@lru_cache
+def all_texts() -> frozenset[str]:
+    layout = PACKAGE / "storage" / "layout.py"
+    return frozenset(text for path in PACKAGE.rglob("*.py") if path != layout for text in texts_of(path))
+
+
+def is_written(kind: FileKind) -> bool:
+    """Whether any code besides the table of kinds names the kind's file or folder."""
+    place = kind.fixed_part
+    return any(text == place or text.startswith(f"{place}/") for text in all_texts())
+
+
+def as_documented(kind: FileKind) -> str:
+    words = {
+        "month": "YYYY-MM",
+        "date_folders": "YYYY/MM/DD",
+        "date": "YYYY-MM-DD",
+        "year": "YYYY",
+        "id": "{id}",
+    }
+    return kind.pattern.format_map(words)
+
+
+def test_every_published_file_that_the_code_writes_is_documented_and_no_other() -> None:
+    written = {as_documented(kind) for kind in KINDS if is_written(kind)}
+    assert {file for file, _ in documented()} == written
+    assert set(listed("# What every file holds")) - {"private/"} == written
+
+
+def test_every_table_of_fields_is_held_against_the_code() -> None:
+    checked = {*MODELS, *((file, "") for file in SCHEMAS), (SUMMARY, "")}
+    checked |= {(SESSION_ID_FILE, ""), (RUNS_FILE, ""), (RUNS_FILE, "runs[]")}
+    assert documented().keys() == checked
+
+
+def test_every_private_file_that_the_code_names_is_documented() -> None:
+    named = {text for text in all_texts() if re.fullmatch(r"\w[\w-]*\.json", text) and kind_of(text) is None}
+    private = {name.rstrip("/") for name in listed("## `private/`")}
+    assert named <= private
+    assert {name for name in private if name.endswith(".json")} <= named
