@@ -27,9 +27,6 @@ from cph50_pipeline.settings import Settings, load_settings
 
 # In use on purpose, and Dagster is pinned to one minor version: docs/decisions.md. The last is Dagster's own use.
 warnings.filterwarnings("ignore", message=r"(?s).*`backfill_policy`", category=dg.BetaWarning)
-warnings.filterwarnings(
-    "ignore", message=r"(?s).*partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
-)
 warnings.filterwarnings("ignore", message=r"(?s).*`owners` of initializer", category=dg.BetaWarning)
 
 
@@ -48,7 +45,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             *build_vehicle_assets(partitions),
             *build_external_assets(),
         ],
-        asset_checks=build_checks(partitions),
+        asset_checks=build_checks(),
         jobs=list(jobs.values()),
         schedules=build_schedules(settings),
         sensors=[build_charger_sensor(settings, jobs), build_hand_edited_sensor(settings, jobs)],

@@ -1,7 +1,8 @@
 """Asset checks: the rules that every file obeyed when it was written, asked again of what is on disk now.
 
-A check covers the months of its run and lists those that offend. The rules are in `charging.rules`; here they are
-only grouped into the questions that people ask.
+A check covers the months of its run and those that offended when it was last asked, so that no failure is forgotten
+before it is healed; started by itself from the UI, it covers every stored month. It lists the months that offend. The
+rules are in `charging.rules`; here they are only grouped into the questions that people ask.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ import dagster as dg
 
 from cph50_pipeline.charging.rules import Violation
 from cph50_pipeline.defs.month_files import MONTH_FILES, MonthFile
+from cph50_pipeline.defs.partitions import months_of_run
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import Cph50Error
 
@@ -36,28 +38,55 @@ CHECKS: Mapping[str, tuple[str, frozenset[str]]] = {
 }
 
 
-def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+def build_checks() -> list[dg.AssetChecksDefinition]:
     """The same five questions of each monthly asset."""
-    return [_checks_of(file, partitions) for file in MONTH_FILES.values()]
+    return [_checks_of(file) for file in MONTH_FILES.values()]
 
 
-def _checks_of(file: MonthFile, partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+def _checks_of(file: MonthFile) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{file.asset}_checks",
         specs=[
-            dg.AssetCheckSpec(name, asset=file.asset, description=description, partitions_def=partitions)
+            dg.AssetCheckSpec(name, asset=file.asset, description=description)
             for name, (description, _) in CHECKS.items()
         ],
     )
     def checks(
         context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[Store]
     ) -> Iterator[dg.AssetCheckResult]:
-        months = context.partition_keys
+        months = _months_to_ask(file, context, store)
         found = [*inspect_months(file, months, store), *_shrunk(file, months, context.instance)]
         for name, (_, rules) in CHECKS.items():
             yield _result(name, file, [violation for violation in found if violation.rule in rules])
 
     return checks
+
+
+def _months_to_ask(file: MonthFile, context: dg.AssetCheckExecutionContext, store: Store) -> list[str]:
+    of_run = months_of_run(context.run.tags)
+    if not of_run:
+        return store.stored_months(file)
+    return sorted({*of_run, *_offenders(file, context.instance)})
+
+
+def _offenders(file: MonthFile, instance: dg.DagsterInstance) -> set[str]:
+    """The months that any of the file's checks named when it was last asked."""
+    months: set[str] = set()
+    for name in CHECKS:
+        key = dg.AssetCheckKey(dg.AssetKey(file.asset), name)
+        evaluated = (
+            record.event.dagster_event.asset_check_evaluation_data
+            # The newest record is what this run plans, the one before is what was found last.
+            for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=3)
+            if record.event
+            and record.event.dagster_event
+            and record.event.dagster_event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        )
+        newest = next(evaluated, None)
+        named = newest.metadata.get("months") if newest else None
+        if named is not None and isinstance(named.value, list):
+            months.update(str(month) for month in named.value)
+    return months
 
 
 def inspect_months(file: MonthFile, months: Sequence[str], store: Store) -> list[Violation]:

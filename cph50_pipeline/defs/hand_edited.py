@@ -12,14 +12,13 @@ from cph50_pipeline.defs.assets.external import VEHICLE_LABELS
 from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, Job
 from cph50_pipeline.defs.month_files import SAMPLES
+from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings
 
 EVERY_SECONDS = 60
 HASH_TAG = "cph50/reference_hash"
-FIRST_MONTH_TAG = "dagster/asset_partition_range_start"
-LAST_MONTH_TAG = "dagster/asset_partition_range_end"
 
 
 def reference_hash(store: Store) -> str:

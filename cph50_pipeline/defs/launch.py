@@ -19,7 +19,7 @@ import dagster as dg
 
 from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.instance import has_live_daemon
-from cph50_pipeline.defs.partitions import check_known_months, monthly_partitions
+from cph50_pipeline.defs.partitions import check_known_months, month_tags, monthly_partitions
 from cph50_pipeline.errors import PermanentError, TransientError
 from cph50_pipeline.settings import Settings
 
@@ -47,13 +47,7 @@ class Launch:
 
     def all_tags(self) -> dict[str, str]:
         """The run's tags, partitions included."""
-        tags = dict(self.tags or {})
-        if len(self.months) == 1:
-            tags["dagster/partition"] = self.months[0]
-        elif self.months:
-            tags["dagster/asset_partition_range_start"] = self.months[0]
-            tags["dagster/asset_partition_range_end"] = self.months[-1]
-        return tags
+        return {**(self.tags or {}), **month_tags(self.months)}
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
+from cph50_pipeline.defs.partitions import months_of_run
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
 
 RUNS_FILE = "runs.json"
 KEPT_RUNS = 500
 _FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+_SORTED_BY = ("date", "time_utc", "run_id")
 _RESULT = {DagsterRunStatus.SUCCESS: "success", DagsterRunStatus.FAILURE: "failure"}
 
 
@@ -22,15 +24,22 @@ def write_run_log(store: Store, instance: dg.DagsterInstance) -> None:
     records = instance.get_run_records(filters=RunsFilter(statuses=_FINISHED), limit=KEPT_RUNS)
     entries = {entry["run_id"]: entry for entry in _known_entries(store)}
     entries.update({record.dagster_run.run_id: _entry(record, store) for record in records})
-    newest = sorted(entries.values(), key=lambda e: (e["date"], e["time_utc"], e["run_id"]), reverse=True)
+    newest = sorted(entries.values(), key=lambda e: [e[name] for name in _SORTED_BY], reverse=True)
     store.write_document(RUNS_FILE, {"runs": newest[:KEPT_RUNS]})
 
 
 def _known_entries(store: Store) -> list[dict[str, Any]]:
+    """The entries in the file; those that are damaged are left out, and Dagster's records make them anew."""
     try:
-        return list((store.read_document(RUNS_FILE) or {"runs": []})["runs"])
-    except (BadInputError, KeyError, TypeError):
-        return []  # damaged: Dagster's records make it anew
+        document = store.read_document(RUNS_FILE)
+    except BadInputError:
+        return []
+    runs = document.get("runs") if isinstance(document, dict) else None
+    return [entry for entry in runs if _is_entry(entry)] if isinstance(runs, list) else []
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in _SORTED_BY)
 
 
 def _entry(record: RunRecord, store: Store) -> dict[str, Any]:
@@ -48,11 +57,8 @@ def _entry(record: RunRecord, store: Store) -> dict[str, Any]:
 
 
 def _reason(run: dg.DagsterRun) -> str:
-    months = run.tags.get("dagster/partition") or "..".join(
-        run.tags[key]
-        for key in ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-        if key in run.tags
-    )
+    covered = months_of_run(run.tags)
+    months = "..".join(dict.fromkeys((covered[0], covered[-1]))) if covered else ""
     session = run.tags.get("cph50/session")
     return " ".join(part for part in (run.job_name, months, f"session {session}" if session else "") if part)
 

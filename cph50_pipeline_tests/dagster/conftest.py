@@ -21,6 +21,7 @@ from cph50_pipeline_tests.dagster.homes import (
     MakeHome,
     at,
     copy_home,
+    failure_texts,
     settings_for,
 )
 
@@ -93,7 +94,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, shared_simulator: Running
     with at(NOW), dg.DagsterInstance.ephemeral() as instance:
         made = Home(settings_for(folder, shared_simulator), shared_simulator, instance)
         result = made.run(MONTHS)
-        assert result.success
+        assert result.success, failure_texts(result)
     return folder
 
 

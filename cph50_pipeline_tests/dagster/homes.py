@@ -205,7 +205,8 @@ def failure_texts(result: dg.ExecuteInProcessResult) -> list[str]:
         if event.is_step_failure:
             data = event.step_failure_data
             described = data.user_failure_data.description if data.user_failure_data else None
-            texts.append(described or (data.error.message if data.error else ""))
+            raised = data.error.cause or data.error if data.error else None
+            texts.append(described or (raised.message if raised else ""))
     return texts
 
 

@@ -171,3 +171,16 @@ def test_a_failing_check_fails_no_run_that_only_reports(collected: Home) -> None
     result = collected.run([DECEMBER], job=CHARGING_JOB)
     assert result.success
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
+
+
+def test_a_month_that_offended_is_asked_again_by_the_next_run_of_another_month(collected: Home) -> None:
+    file = damage_energy(collected)
+    assert not check(collected, file, [DECEMBER])["energy_conserved"].passed
+    found = check(collected, file, [JANUARY])["energy_conserved"]
+    assert found.metadata["months"].value == [DECEMBER]
+
+
+def test_checks_started_by_themselves_cover_every_stored_month(collected: Home) -> None:
+    file = damage_energy(collected)
+    found = check(collected, file, [])["energy_conserved"]
+    assert found.metadata["months"].value == [DECEMBER]

@@ -1,0 +1,76 @@
+"""The jobs: what each one makes, in which order of reasons it retries, and what it does not touch."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from cph50_pipeline.defs.jobs import (
+    ATTRIBUTION_JOB,
+    CHARGING_JOB,
+    MONTHLY_CLOSURE_JOB,
+    PUBLISH_JOB,
+    SESSION_JOB,
+    WEEKLY_REFRESH_JOB,
+    update_run_config,
+)
+from cph50_pipeline.defs.month_files import CACHE
+from cph50_pipeline.defs.updating import UpdateConfig
+from cph50_pipeline_tests.dagster.homes import Home
+
+MONTH = {
+    "chargepoint_activity",
+    "session_samples",
+    "vehicle_classifications",
+    "charging_energy",
+    "session_cache",
+}
+JANUARY = "2026-01"
+
+
+@pytest.mark.parametrize(
+    ("job", "assets"),
+    [
+        (CHARGING_JOB, MONTH | {"vehicle_classifier"}),
+        (SESSION_JOB, MONTH),
+        (WEEKLY_REFRESH_JOB, MONTH),
+        (MONTHLY_CLOSURE_JOB, MONTH),
+        (ATTRIBUTION_JOB, MONTH - {"chargepoint_activity", "session_samples"} | {"vehicle_classifier"}),
+    ],
+)
+def test_a_job_makes_its_assets_and_checks_them(home: Home, job: str, assets: set[str]) -> None:
+    layer = home.defs.resolve_job_def(job).asset_layer
+    assert {key.to_user_string() for key in layer.selected_asset_keys} == assets
+    checked = {key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys}
+    assert assets - {"vehicle_classifier"} <= checked
+
+
+def test_scheduled_jobs_retry_patiently_and_those_that_sensors_repeat_do_not(home: Home) -> None:
+    for job in (WEEKLY_REFRESH_JOB, MONTHLY_CLOSURE_JOB):
+        policy = home.defs.resolve_job_def(job).op_retry_policy
+        assert policy is not None
+        assert (policy.max_retries, policy.backoff) == (3, dg.Backoff.EXPONENTIAL)
+    assert home.defs.resolve_job_def(SESSION_JOB).op_retry_policy is None
+
+
+def test_run_config_names_only_what_differs_from_the_default() -> None:
+    asked = update_run_config(UpdateConfig(session_id="7", sample=True))
+    assert asked["ops"]["chargepoint_activity"]["config"] == {"session_id": "7", "sample": True}
+    assert update_run_config(UpdateConfig())["ops"]["chargepoint_activity"]["config"] == {}
+
+
+def test_the_attribution_job_asks_chargepoint_for_nothing(collected: Home) -> None:
+    assert collected.run([JANUARY], job=ATTRIBUTION_JOB).success
+    assert len(collected.simulator.requests) == 0
+
+
+def test_the_publish_job_commits_what_a_killed_run_left_behind(collected: Home) -> None:
+    path = collected.folder / CACHE.path(JANUARY)
+    collected.git("rm", "--quiet", "--cached", CACHE.path(JANUARY))
+    collected.git("commit", "--quiet", "--message=As if it had never been committed")
+    assert collected.run([], job=PUBLISH_JOB).success
+    assert collected.git("show", "--name-only", "--format=", "HEAD").split() == [
+        CACHE.path(JANUARY),
+        "runs.json",
+    ]
+    assert path.exists()
