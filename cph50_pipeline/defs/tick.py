@@ -52,11 +52,19 @@ def tick(
     store = Store.of(settings)
     sweep_dead_runs(instance, store.locks, dg.get_dagster_logger())
     memory = DataRoot(str(settings.private_dir))
-    kept = json.loads(memory.read(MEMORY_FILE) or b"{}")
+    kept = _remembered(memory)
     done = [*_sensors(instance, settings, kept, say), *_schedules(instance, settings, kept, now, say)]
     kept["at"] = now.timestamp()
     memory.write(MEMORY_FILE, json.dumps(kept, sort_keys=True).encode())
     return done
+
+
+def _remembered(memory: DataRoot) -> dict[str, object]:
+    try:
+        kept = json.loads(memory.read(MEMORY_FILE) or b"{}")
+    except ValueError:
+        kept = None
+    return kept if isinstance(kept, dict) else {}  # damaged: as if this were the first tick
 
 
 def _sensors(

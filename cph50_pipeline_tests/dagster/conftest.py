@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,11 @@ def make_home(tmp_path: Path, simulator: RunningSimulator, instance: dg.DagsterI
         return Home(settings_for(tmp_path / "data", simulator, **changes), simulator, instance)
 
     return make
+
+
+@pytest.fixture
+def lasting(collected: Home, tmp_path: Path) -> Iterator[Home]:
+    """The same household on an instance with files, which also keeps toggles and heartbeats."""
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        yield replace(collected, instance=instance)
