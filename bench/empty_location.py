@@ -9,7 +9,7 @@ import dagster as dg
 
 ASSETS = 6
 MONTHLY_JOB = "empty_months"
-ONE_JOB = "empty_one"
+ONE_JOB = "empty_one_job"
 TRIGGER_SENSOR = "trigger_sensor"
 TRIGGER_VARIABLE = "BENCH_TRIGGER"
 TICK_SECONDS = 5
