@@ -112,3 +112,14 @@ def test_every_setting_is_in_the_table_of_settings_with_its_default() -> None:
             assert "`" not in documented[name], name
         else:
             assert documented[name] == f"`{default}`", name
+
+
+def test_the_pages_name_no_folder_of_the_machine_they_were_written_on() -> None:
+    assert re.findall(r"(?<![\w.])/(?:home|root|work|tmp)/\S*", EVERYWHERE) == []
+
+
+def test_the_pictures_load_quickly() -> None:
+    large = [
+        picture.name for picture in (ROOT / "docs" / "images").iterdir() if picture.stat().st_size > 300_000
+    ]
+    assert large == []
