@@ -21,6 +21,11 @@ def utc(text: str) -> datetime:
 
 def asked(home: Home, schedule: str, moment: datetime) -> list[str | None]:
     """The months that a schedule asks for at a moment."""
+    return [request.partition_key for request in requests(home, schedule, moment)]
+
+
+def requests(home: Home, schedule: str, moment: datetime) -> list[dg.RunRequest]:
+    """The runs that a schedule asks for at a moment."""
     definition = home.defs.get_schedule_def(schedule)
     with at(moment):
         context = dg.build_schedule_context(
@@ -28,7 +33,7 @@ def asked(home: Home, schedule: str, moment: datetime) -> list[str | None]:
             scheduled_execution_time=moment,
             repository_def=home.defs.get_repository_def(),
         )
-        return [request.partition_key for request in definition.evaluate_tick(context).run_requests or []]
+        return list(definition.evaluate_tick(context).run_requests or [])
 
 
 def store_months(home: Home, months: dict[str, bool]) -> None:
@@ -124,9 +129,8 @@ def test_what_is_due_is_the_newest_time_since_the_last_tick(
 def test_closure_run_as_asked_marks_the_month_final(collected: Home) -> None:
     moment = utc("2026-02-02T10:00")
     collected.simulator.clock.move_to(moment)
+    *_, of_january = requests(collected, "monthly_closure", moment)
     with at(moment):
-        assert (
-            collected.run(["2026-01"], job=MONTHLY_CLOSURE_JOB, only=["chargepoint_activity"]).success is True
-        )
+        assert collected.run_request(of_january, MONTHLY_CLOSURE_JOB).success
     assert collected.store().activity("2026-01").closed
     assert asked(collected, "monthly_closure", utc("2026-03-02T10:00")) == ["2025-11", "2025-12", "2026-02"]

@@ -14,6 +14,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
+from cph50_pipeline.defs.store import LABELS_FILE
 from cph50_pipeline.defs.tick import MEMORY_FILE, Ticked, tick
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.sources.request_budget import BUDGET_FILE
@@ -65,6 +66,7 @@ def test_a_tick_runs_what_its_sensors_ask_for_and_the_next_one_rests(lasting: Ho
 
 
 def test_the_cursor_is_kept_between_ticks(lasting: Home, ticking: Tick) -> None:
+    switch_off(lasting.instance, "hand_edited_sensor")
     ticking()
     lasting.simulator.requests.clear()
     ticking(NOW + timedelta(minutes=30))
@@ -75,10 +77,11 @@ def test_the_cursor_is_kept_between_ticks(lasting: Home, ticking: Tick) -> None:
 
 def test_what_is_switched_off_in_dagster_stays_off(lasting: Home, ticking: Tick) -> None:
     switch_off(lasting.instance, "charger_sensor")
+    (lasting.folder / LABELS_FILE).write_text('{"1": {"vehicle_id": "nobodys"}}')
     done = ticking()
     assert done["charger_sensor"].said == "switched off"
     assert len(lasting.simulator.requests) == 0
-    assert done["hand_edited_sensor"].said != "switched off"
+    assert "stay in force" in done["hand_edited_sensor"].said
 
 
 def test_a_due_schedule_runs_once_and_its_run_says_that_it_was_scheduled(
@@ -110,8 +113,8 @@ def test_a_closure_that_was_missed_for_weeks_is_made_up_for_with_every_month(
 
 
 def test_the_very_first_tick_does_not_run_every_schedule_of_the_past(lasting: Home, ticking: Tick) -> None:
-    done = ticking()
-    assert set(done) == set(SENSORS)
+    switch_off(lasting.instance, *SENSORS)
+    assert set(ticking()) == set(SENSORS)
 
 
 def test_a_charger_that_refuses_does_not_keep_the_rest_from_its_turn(lasting: Home, ticking: Tick) -> None:
@@ -125,12 +128,14 @@ def test_a_charger_that_refuses_does_not_keep_the_rest_from_its_turn(lasting: Ho
 
 
 def test_a_failed_run_makes_the_tick_a_failed_one(lasting: Home, ticking: Tick) -> None:
+    switch_off(lasting.instance, "hand_edited_sensor")
     lasting.simulator.plug_in(EMBER, 120, NOW - timedelta(minutes=5))
     lasting.simulator.faults.fail(404, operation="charging_status", after=1, times=None)
     assert not ticking()["charger_sensor"].succeeded
 
 
 def test_where_a_daemon_is_alive_a_tick_leaves_everything_to_it(lasting: Home, ticking: Tick) -> None:
+    switch_off(lasting.instance, "hand_edited_sensor")
     with at(NOW):
         beat = DaemonHeartbeat(time.time(), "QUEUED_RUN_COORDINATOR", "a daemon", [])
     lasting.instance.add_daemon_heartbeat(beat)
@@ -140,6 +145,7 @@ def test_where_a_daemon_is_alive_a_tick_leaves_everything_to_it(lasting: Home, t
 
 
 def test_the_state_of_the_charger_is_shown_as_an_asset(lasting: Home, ticking: Tick) -> None:
+    switch_off(lasting.instance, "hand_edited_sensor")
     ticking()
     [shown] = materializations(lasting.instance, "last_session")
     assert shown.metadata["connected"].value is False
@@ -151,3 +157,11 @@ def test_a_damaged_memory_is_as_good_as_none(lasting: Home, ticking: Tick, damag
     (lasting.settings.private_dir / MEMORY_FILE).write_text(damage)
     ticking()
     assert json.loads((lasting.settings.private_dir / MEMORY_FILE).read_text())["at"] == NOW.timestamp()
+
+
+def test_a_second_tick_leaves_the_work_to_the_first(home: Home) -> None:
+    with home.store().locks.collector():
+        [said] = tick(home.instance, home.settings, NOW, lambda line: None)
+    assert "Another tick is at work" in said.said
+    assert said.succeeded
+    assert len(home.simulator.requests) == 0
