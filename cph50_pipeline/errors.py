@@ -48,3 +48,7 @@ class BadInputError(Cph50Error):
 
 class NotFoundError(PermanentError):
     """What was asked for does not exist at the source."""
+
+
+class LockedError(TransientError):
+    """Another process is at work on the same thing."""

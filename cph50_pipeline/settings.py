@@ -136,7 +136,8 @@ class Settings(BaseSettings):
         """The publish mode in force."""
         if self.publish is not None:
             return self.publish
-        return PublishMode.LOCAL if self.source is Source.SIMULATOR else PublishMode.OFF
+        is_simulated = self.source is Source.SIMULATOR and not is_object_store(self.data_root)
+        return PublishMode.LOCAL if is_simulated else PublishMode.OFF
 
     @property
     def discovery_url(self) -> str | None:

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use. What Dagster imports is imported insi
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from cph50_pipeline.errors import BadInputError, Cph50Error
@@ -17,6 +18,7 @@ def main() -> None:
     """Run the command and exit; errors of ours are one line, not a trace."""
     from cph50_pipeline.cli.commands import app
 
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is no news; what fails in the end is said
     try:
         app()
     except BadInputError as error:

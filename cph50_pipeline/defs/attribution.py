@@ -22,13 +22,19 @@ from cph50_pipeline.vehicles.classifier import (
     fit,
 )
 from cph50_pipeline.vehicles.config import VehicleConfig
+from cph50_pipeline.vehicles.labels import LabelMap
 
 Samples = Mapping[str, Mapping[str, list[Reading]]]
 
 
 def fit_classifier(store: Store, log: Logger) -> NearestPlateau:
-    """The model that all labels made by hand support."""
-    labels = store.labels()
+    """The model that all labels made by hand support; the one in force when the labels cannot be read."""
+    try:
+        labels = store.labels()
+    except BadInputError as error:
+        log.error(f"{error} The model in force stays in force.")
+        document = store.read_document(CLASSIFIER_FILE)
+        return NearestPlateau() if document is None else NearestPlateau.read(document, CLASSIFIER_FILE)
     found: list[LabelledPlateau] = []
     if labels.truths():
         for month in store.stored_months(SAMPLES):
@@ -40,17 +46,37 @@ def fit_classifier(store: Store, log: Logger) -> NearestPlateau:
 def classify_months(
     store: Store, months: Iterable[str], samples: Samples, log: Logger
 ) -> dict[str, list[Classification]]:
-    """The car of every session of these months; final ones are also written to their session files."""
-    labels, vehicles, model = store.labels(), store.vehicles(), released_classifier(store, log)
+    """The car of every session of these months; final ones are also written to their session files.
+
+    Labels that cannot be read stop nothing: what people had said before stands.
+    """
+    labels = _readable_labels(store, log)
+    vehicles, model = store.vehicles(), released_classifier(store, log)
     classified = {}
     for month in months:
         sessions = store.sessions(month)
         previous = {c.session_id: c for c in store.read_month_if_whole(CLASSIFICATIONS, month) or []}
-        classified[month] = classify_month(
-            sessions, samples[month], labels, vehicles, model, previous, store.zone
+        named = classify_month(
+            sessions, samples[month], labels or LabelMap({}), vehicles, model, previous, store.zone
         )
+        classified[month] = named if labels is not None else [_as_said_before(c, previous) for c in named]
         _label_session_files(store, sessions, classified[month])
     return classified
+
+
+def _readable_labels(store: Store, log: Logger) -> LabelMap | None:
+    try:
+        return store.labels()
+    except BadInputError as error:
+        log.error(f"{error} The labels in force stay in force.")
+        return None
+
+
+def _as_said_before(now: Classification, previous: Mapping[str, Classification]) -> Classification:
+    before = previous.get(now.session_id)
+    if before is None or before.labeled_by != "manual":
+        return now
+    return before.model_copy(update={"final": now.final})
 
 
 def released_classifier(store: Store, log: Logger) -> VehicleClassifier:

@@ -10,6 +10,7 @@ import dagster as dg
 from filelock import FileLock
 
 from cph50_pipeline.settings import Settings
+from cph50_pipeline.storage.private import make_private_folder
 
 # A daemon reports every 30 s; Dagster's own limit of half an hour would keep a command waiting for a dead one.
 HEARTBEAT_SECONDS = 90.0
@@ -30,8 +31,9 @@ def prepare_home(settings: Settings) -> str:
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The household's instance; its home is made where there is none."""
-    home = Path(prepare_home(settings))
-    with FileLock(home / ".opening.lock"):  # two processes that create the same SQLite tables fail
+    prepare_home(settings)
+    make_private_folder(settings.private_dir)
+    with FileLock(settings.private_dir / "dagster_opening.lock"):  # two that create the same tables fail
         return dg.DagsterInstance.get()
 
 

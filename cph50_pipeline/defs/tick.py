@@ -19,7 +19,7 @@ from cph50_pipeline.defs.launch import Launch, Outcome, launch
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import Cph50Error
+from cph50_pipeline.errors import Cph50Error, LockedError
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 
@@ -50,6 +50,20 @@ def tick(
     if has_live_daemon(instance):
         return [Ticked("daemon", "Dagster's daemon is running and does this by itself", [])]
     store = Store.of(settings)
+    try:
+        with store.locks.collector():
+            return _tick(instance, settings, store, now, say)
+    except LockedError as error:
+        return [Ticked("tick", f"Another tick is at work and does this: {error.message}", [])]
+
+
+def _tick(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    store: Store,
+    now: datetime,
+    say: Callable[[str], None],
+) -> list[Ticked]:
     sweep_dead_runs(instance, store.locks, dg.get_dagster_logger())
     memory = DataRoot(str(settings.private_dir))
     kept = _remembered(memory)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.errors import BadInputError, LockedError, TransientError
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.private import make_private_folder
 
@@ -53,7 +53,7 @@ class Locks:
         """Hold the locks of some months, taken in order so that two takers never wait for each other.
 
         Raises:
-            TransientError: when one is still held elsewhere after `timeout_seconds`.
+            LockedError: when one is still held elsewhere after `timeout_seconds`.
         """
         with ExitStack() as held:
             for key in sorted(set(keys)):
@@ -67,7 +67,7 @@ class Locks:
         Processes started with that descriptor keep the lock, so that a git outliving its killed parent does.
 
         Raises:
-            TransientError: when another run still commits after `timeout_seconds`.
+            LockedError: when another run still commits after `timeout_seconds`.
         """
         with self._hold(REPOSITORY, "the data repository", timeout_seconds) as descriptor:
             yield descriptor
@@ -77,7 +77,7 @@ class Locks:
         """Hold the lock that shows that a run is alive; its file goes with it.
 
         Raises:
-            TransientError: when another process is that run.
+            LockedError: when another process is that run.
         """
         name = run_lock_name(run_id)
         with self._hold(name, f"run {run_id}", timeout_seconds):
@@ -91,7 +91,7 @@ class Locks:
         """Hold the lock of the one collector.
 
         Raises:
-            TransientError: when another process collects.
+            LockedError: when another process collects.
         """
         with self._hold(COLLECTOR, "the collector", timeout_seconds):
             yield
@@ -142,7 +142,7 @@ class Locks:
             lock = FileLock(path, timeout_seconds, on_acquired=descriptors.append, fallback_to_soft=False)
             lock.acquire()
         except Timeout as error:
-            raise TransientError(
+            raise LockedError(
                 f"Waited {timeout_seconds:g} s for {what}: another run or command holds it",
                 kept="Nothing was changed",
                 remedy=f"Try again when that one has ended; {path} names the lock and is not to be removed",

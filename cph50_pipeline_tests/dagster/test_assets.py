@@ -278,3 +278,15 @@ def test_a_failed_run_says_in_one_line_what_happened_and_what_was_kept(
     assert words.lower() in text.lower()
     assert "\n" not in text
     assert "stays" in text or "kept" in text.lower()
+
+
+def test_a_label_that_cannot_be_used_stops_no_month_and_what_was_said_before_stands(collected: Home) -> None:
+    session_id = max(activity(collected).sessions)
+    (collected.folder / LABELS_FILE).write_text(json.dumps({session_id: TIDE}))
+    assert collected.run(JANUARY).success
+    model = collected.json(CLASSIFIER_FILE)
+    (collected.folder / LABELS_FILE).write_text(json.dumps({session_id: "no_such_car"}))
+    assert collected.run(JANUARY).success
+    named = {c.session_id: c for c in collected.store().need_month(CLASSIFICATIONS, "2026-01")}
+    assert (named[session_id].vehicle_id, named[session_id].labeled_by) == (TIDE, "manual")
+    assert collected.json(CLASSIFIER_FILE) == model
