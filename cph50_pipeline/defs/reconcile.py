@@ -43,8 +43,14 @@ def reconcile(instance: dg.DagsterInstance, store: Store, first_month: str) -> R
             _report(instance, store, file.asset, path, month, metadata)
             reported.append(path)
     for asset, path in DOCUMENT_FILES.items():
-        missing = instance.get_latest_materialization_event(dg.AssetKey(asset)) is None
-        if missing and store.root.read(path) is not None:
+        if instance.get_latest_materialization_event(dg.AssetKey(asset)) is not None:
+            continue
+        try:
+            document = store.read_document(path)
+        except BadInputError as error:
+            damaged.append(str(error))
+            continue
+        if document is not None:
             _report(instance, store, asset, path, None, {})
             reported.append(path)
     return Reconciled(sorted(reported), sorted(damaged))

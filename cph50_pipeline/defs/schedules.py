@@ -15,11 +15,19 @@ MONTHLY_CRON = "0 10 2 * *"  # the 2nd, 10:00 UTC
 
 
 def months_to_close(store: Store, now: datetime) -> list[str]:
-    """Stored months that are over and not closed, and the month before `now`'s, oldest first."""
+    """Stored months that are over and not closed, and the month before `now`'s, oldest first.
+
+    A damaged month is among them: its run says what is damaged, and keeps no other month from being closed.
+    """
     current = month_of(now, store.zone)
     previous = shift_month(current, -1)
     stored = [month for month in store.stored_months(ACTIVITY) if month < current]
-    return [month for month in sorted({*stored, previous}) if not store.activity(month).closed]
+    return [month for month in sorted({*stored, previous}) if not _is_closed(store, month)]
+
+
+def _is_closed(store: Store, month: str) -> bool:
+    stored = store.read_month_if_whole(ACTIVITY, month)
+    return stored is not None and stored.closed
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

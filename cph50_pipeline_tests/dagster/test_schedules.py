@@ -12,7 +12,7 @@ from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, WEEKLY_REFRESH_JOB
 from cph50_pipeline.defs.month_files import ACTIVITY
 from cph50_pipeline.defs.schedules import MONTHLY_CRON, WEEKLY_CRON, months_to_close
 from cph50_pipeline.defs.tick import latest_due
-from cph50_pipeline_tests.dagster.homes import Home, MakeHome, at
+from cph50_pipeline_tests.dagster.homes import Home, MakeHome, at, failure_texts
 
 
 def utc(text: str) -> datetime:
@@ -134,3 +134,14 @@ def test_closure_run_as_asked_marks_the_month_final(collected: Home) -> None:
         assert collected.run_request(of_january, MONTHLY_CLOSURE_JOB).success
     assert collected.store().activity("2026-01").closed
     assert asked(collected, "monthly_closure", utc("2026-03-02T10:00")) == ["2025-11", "2025-12", "2026-02"]
+
+
+def test_a_damaged_month_keeps_no_other_from_being_closed_and_its_run_names_it(home: Home) -> None:
+    store_months(home, {"2025-11": False, "2025-12": True})
+    (home.folder / ACTIVITY.path("2025-12")).write_text("{")
+    moment = utc("2026-01-02T10:00")
+    assert asked(home, "monthly_closure", moment) == ["2025-11", "2025-12"]
+    *_, of_december = requests(home, "monthly_closure", moment)
+    with at(moment):
+        [text, *_] = failure_texts(home.run_request(of_december, MONTHLY_CLOSURE_JOB))
+    assert ACTIVITY.path("2025-12") in text
