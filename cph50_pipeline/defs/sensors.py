@@ -34,7 +34,7 @@ from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.updating import UpdateConfig
-from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
 from cph50_pipeline.settings import PublishMode, Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
 
@@ -105,7 +105,7 @@ def watch_charger(
     active = source.user_status()
     chargers = source.chargers()
     charger = source.charger_status(chargers[0]) if chargers else None
-    session = source.session(active.session_id) if active is not None else None
+    session = None if active is None else _details(source, active.session_id)
     wishes = list(_session_wishes(session, store, settings, now))
     looked_at = None
     if last_look is None or now - last_look >= LOOK_EVERY:
@@ -114,6 +114,16 @@ def watch_charger(
     seen = Observation(now, charger, session, *_attribution(session, store))
     state, changed = _write_state(seen, store)
     return Tick(state, changed, [w for w in wishes if w.month >= settings.history_start], looked_at)
+
+
+def _details(source: ChargerSource, session_id: str) -> ChargingStatus:
+    """A session in progress. ChargePoint lists one before it knows anything of it: that is no end, and passes."""
+    try:
+        return source.session(session_id)
+    except NotFoundError as error:
+        raise TransientError(
+            f"Session {session_id} is in progress, and ChargePoint has no details yet"
+        ) from error
 
 
 def _session_wishes(

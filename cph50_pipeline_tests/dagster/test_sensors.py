@@ -180,6 +180,16 @@ def test_silence_ends_the_tick_in_time_as_a_skip_and_changes_nothing(
     assert collected.files() == before
 
 
+def test_a_session_in_progress_without_details_yet_is_not_taken_for_ended(collected: Home) -> None:
+    session_id = plug_in(collected)
+    assert collected.run_request(collected.evaluate(SENSOR).run_requests[0]).success
+    collected.simulator.faults.fail(404, operation="session", times=None)
+    result = collected.evaluate(SENSOR)
+    assert not result.run_requests
+    assert str(session_id) in result.skip_message
+    assert "no details yet" in result.skip_message
+
+
 def test_a_refusal_is_one_clear_error_of_the_tick(collected: Home) -> None:
     collected.simulator.faults.add(Fault(kind="bot_html", times=None))
     with pytest.raises(Exception, match="bot protection"):
