@@ -183,7 +183,7 @@ def test_silence_ends_the_tick_in_time_as_a_skip_and_changes_nothing(
 def test_a_session_in_progress_without_details_yet_is_not_taken_for_ended(collected: Home) -> None:
     session_id = plug_in(collected)
     assert collected.run_request(collected.evaluate(SENSOR).run_requests[0]).success
-    collected.simulator.faults.fail(404, operation="session", times=None)
+    collected.simulator.faults.fail(404, operation="charging_status", times=None)
     result = collected.evaluate(SENSOR)
     assert not result.run_requests
     assert str(session_id) in result.skip_message
