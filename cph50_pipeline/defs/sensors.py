@@ -204,6 +204,7 @@ def _read_state(store: Store) -> LastSession | None:
 
 def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
     """The charger sensor, running by default."""
+    store = Store.of(settings)  # one for all ticks, so that a month that did not change is parsed once
 
     @dg.sensor(
         name="charger_sensor",
@@ -216,7 +217,6 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         context: dg.SensorEvaluationContext, chargepoint: ChargePoint
     ) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
-        store = Store.of(settings)
         sweep_dead_runs(context.instance, store.locks, context.log)
         client = chargepoint.client()
         try:
@@ -246,9 +246,9 @@ def _is_publication_due(
     unfinished = RunsFilter(statuses=NOT_FINISHED)
     if instance.get_run_records(filters=unfinished, limit=1):
         return False
-    if not may_start(attempts(instance, PUBLICATION_TAGS), now):
+    if not publisher_of(settings, store).has_changes(now):
         return False
-    return publisher_of(settings, store).has_changes(now)
+    return may_start(attempts(instance, PUBLICATION_TAGS), now)
 
 
 def _sentence(tick: Tick) -> str:
