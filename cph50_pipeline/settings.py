@@ -164,15 +164,15 @@ def is_object_store(root: str) -> bool:
     return "://" in root
 
 
-def load_settings() -> Settings:
-    """The settings of this process.
+def load_settings(**changes: object) -> Settings:
+    """The settings of this process, with changes that a command makes.
 
     Raises:
         BadInputError: one line that names every wrong setting and what it should be.
     """
     load_dotenv(".env")  # so that Dagster's EnvVar finds the secrets there, too
     try:
-        return Settings()
+        return Settings(**changes)  # type: ignore[arg-type]
     except ValidationError as error:
         raise BadInputError(
             "; ".join(_explain(detail) for detail in error.errors()),

@@ -7,7 +7,9 @@ the answers mean (ends set right, flags) lives in `sessions.py`; how they are fe
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -124,30 +126,70 @@ def merge(
     for row in rows:
         if _starts_in(month.month, row, zone):
             known = sessions.get(row.session_id)
-            sessions[row.session_id] = StoredSession(
-                activity=_fuller(known.activity if known else None, row),
-                status=known.status if known else None,
-            )
+            activity = _fuller(known.activity if known else None, row)
+            sessions[row.session_id] = _stored(known, activity, known.status if known else None)
     for status in statuses:
         if _starts_in(month.month, status, zone):
             known = sessions.get(status.session_id)
-            sessions[status.session_id] = StoredSession(
-                activity=known.activity if known else None,
-                status=_fuller(known.status if known else None, status),
-            )
+            fuller = _fuller(known.status if known else None, status)
+            sessions[status.session_id] = _stored(known, known.activity if known else None, fuller)
     return ActivityMonth(month=month.month, closed=month.closed, sessions=sessions)
+
+
+def _stored(
+    known: StoredSession | None, activity: ActivityRow | None, status: ChargingStatus | None
+) -> StoredSession:
+    """A session with its answers; one given up stays so until an answer says more of it than was known."""
+    is_gone = known is not None and known.gone and (activity, status) == (known.activity, known.status)
+    return StoredSession(activity=activity, status=status, gone=is_gone)
+
+
+def placed(months: Iterable[ActivityMonth], zone: ZoneInfo) -> dict[str, ActivityMonth]:
+    """All months' answers laid out anew, each in the month in which it starts by the zone.
+
+    A session that stands in several months is one again, with the fullest answers. A stored month that is left
+    without sessions is among the result, empty. A month is closed where it was closed and so were all months
+    that its sessions come from. The result does not depend on the order of the months.
+    """
+    stored = list(months)
+    rows: dict[str, list[ActivityRow]] = defaultdict(list)
+    statuses: dict[str, list[ChargingStatus]] = defaultdict(list)
+    sources = {month.month: {month.month} for month in stored}
+    for source in stored:
+        for session in source.sessions.values():
+            for answer in session.answers:
+                key = month_of(from_epoch_ms(answer.start_time), zone)
+                sources.setdefault(key, {key}).add(source.month)
+                if isinstance(answer, ChargingStatus):
+                    statuses[key].append(answer)
+                else:
+                    rows[key].append(answer)
+    closed = {month.month for month in stored if month.closed}
+    merged = {
+        key: merge(ActivityMonth(month=key, closed=of <= closed), rows[key], statuses[key], zone)
+        for key, of in sorted(sources.items())
+    }
+    gone = _given_up_everywhere(stored)
+    return {
+        key: reduce(given_up, sorted(gone & month.sessions.keys()), month) for key, month in merged.items()
+    }
 
 
 def given_up(month: ActivityMonth, session_id: str) -> ActivityMonth:
     """The month with an open session given up that ChargePoint no longer knows; what it had answered stays.
 
-    A later answer of the session takes it back.
+    An answer that says more of the session takes it back.
     """
     stored = month.sessions[session_id]
     if stored.has_ended:
         return month
     sessions = {**month.sessions, session_id: stored.model_copy(update={"gone": True})}
     return month.model_copy(update={"sessions": sessions})
+
+
+def _given_up_everywhere(months: Iterable[ActivityMonth]) -> set[str]:
+    copies = [item for month in months for item in month.sessions.items()]
+    return {key for key, stored in copies if stored.gone} - {key for key, stored in copies if not stored.gone}
 
 
 def needs_detail(stored: StoredSession | None, row: ActivityRow) -> bool:

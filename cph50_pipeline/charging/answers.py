@@ -17,7 +17,8 @@ from pydantic.alias_generators import to_camel
 from cph50_pipeline.errors import BadInputError
 
 LAST_PAGE = "last_page"
-_LAST_EPOCH_MS = 253_402_300_799_000  # the end of year 9999, where datetime ends
+_LAST_EPOCH_MS = 4_102_444_800_000  # the year 2100: what lies beyond is no time of a charger
+_LONGEST_MS = 10 * 366 * 86_400_000  # ten years: no car is plugged in longer
 _FIRST_MILLISECONDS = 100_000_000_000  # as seconds: the year 5138; as milliseconds: March 1973
 
 
@@ -40,6 +41,7 @@ Key = Annotated[str, BeforeValidator(_as_id)]
 Number = Annotated[float, BeforeValidator(_no_bool)]
 EpochMs = Annotated[int, Field(ge=0, le=_LAST_EPOCH_MS), BeforeValidator(_no_bool)]
 Count = Annotated[int, BeforeValidator(_no_bool)]
+DurationMs = Annotated[int, Field(le=_LONGEST_MS), BeforeValidator(_no_bool)]
 
 
 class Answer(BaseModel):
@@ -80,8 +82,8 @@ class SessionAnswer(Answer):
     end_time: EpochMs | None = None
     energy_kwh: Number
     power_kw: Number | None = None
-    session_time: Count | None = None  # ms, plugged in
-    charging_time: Count | None = None  # ms, drawing power
+    session_time: DurationMs | None = None  # ms, plugged in
+    charging_time: DurationMs | None = None  # ms, drawing power
     current_charging: str | None = None  # "done" when it has ended
     last_update_data_timestamp: EpochMs | None = None
     start_offset: Count | None = None  # s, the UTC offset at the start

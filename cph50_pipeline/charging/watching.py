@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -118,7 +119,8 @@ class Attempt:
 def may_start(attempts: Sequence[Attempt], now: datetime) -> bool:
     """Whether to start another run: at once up to three failures, then hourly; never beside a running one.
 
-    A success that left the wish standing (the source lags) is repeated after five minutes.
+    A success that left the wish standing (the source lags) is repeated after five minutes, and from the fourth in a
+    row on hourly, too.
     """
     if any(attempt.outcome == "running" for attempt in attempts):
         return False
@@ -126,14 +128,10 @@ def may_start(attempts: Sequence[Attempt], now: datetime) -> bool:
         return True
     newest = attempts[0]
     waited = now - newest.ended_at if newest.ended_at is not None else RETRY_AFTER
-    if newest.outcome == "success":
-        return waited >= REPEAT_AFTER
-    failures = 0
-    for attempt in attempts:
-        if attempt.outcome != "failure":
-            break
-        failures += 1
-    return failures <= PROMPT_ATTEMPTS or waited >= RETRY_AFTER
+    in_a_row = len(list(takewhile(lambda attempt: attempt.outcome == newest.outcome, attempts)))
+    if in_a_row > PROMPT_ATTEMPTS:
+        return waited >= RETRY_AFTER
+    return newest.outcome == "failure" or waited >= REPEAT_AFTER
 
 
 def _is_charging(seen: Observation) -> bool:

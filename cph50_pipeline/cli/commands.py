@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_
 from cph50_pipeline.cli import FAILED, output
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from cph50_pipeline.defs.updating import UpdateConfig
 
 app = typer.Typer(
     name="cph50",
@@ -137,7 +140,7 @@ def scheduler(
     settings = load_settings()
     with open_instance(settings) as instance:
         if action is not Toggle.STATUS:
-            switch_all(action.value)
+            switch_all(action.value, settings)
         output.show_table(show_toggles(instance, settings), as_json)
 
 
@@ -162,13 +165,11 @@ def show_settings(as_json: AsJson = False) -> None:
     output.show_table(load_settings().describe(), as_json)
 
 
-def _launch(settings: Settings, job: str, months: list[str], config: object, as_json: bool) -> None:
+def _launch(settings: Settings, job: str, months: list[str], config: UpdateConfig, as_json: bool) -> None:
     from cph50_pipeline.defs.instance import open_instance
     from cph50_pipeline.defs.jobs import update_run_config
     from cph50_pipeline.defs.launch import Launch, launch
-    from cph50_pipeline.defs.updating import UpdateConfig
 
-    assert isinstance(config, UpdateConfig)
     run_config = update_run_config(config)
     with open_instance(settings) as instance:
         outcome = launch(instance, settings, Launch(job, months, run_config), output.progress)

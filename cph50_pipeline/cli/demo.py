@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE as UNKNOWN
 from cph50_pipeline.civil_time import month_bounds, month_of, month_range, shift_month
 from cph50_pipeline.errors import PermanentError
-from cph50_pipeline.settings import PublishMode, Settings, Source
+from cph50_pipeline.settings import PublishMode, Settings, Source, load_settings
 
 if TYPE_CHECKING:
     from cph50_pipeline.simulator.sessions import PlannedSession
@@ -81,8 +81,8 @@ def run_demo(say: Callable[[str], None]) -> DemoSummary:
 
 
 def _demo_settings(now: datetime) -> Settings:
-    zone = Settings().zone
-    return Settings(
+    zone = load_settings().zone
+    return load_settings(
         source=Source.SIMULATOR,
         data_dir=DEMO_ROOT,
         state_dir=None,

@@ -14,7 +14,7 @@ from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.settings import Settings
 
 
-def switch_all(action: str) -> None:
+def switch_all(action: str, settings: Settings) -> None:
     """Start or stop every sensor and schedule.
 
     Raises:
@@ -24,7 +24,7 @@ def switch_all(action: str) -> None:
     if action == "start":
         commands = [[kind, "start", flag] for kind, flag in names.items()]
     else:
-        definitions = build_defs(_settings())
+        definitions = build_defs(settings)
         commands = [["sensor", "stop", sensor.name] for sensor in definitions.sensors or []]
         commands += [["schedule", "stop", schedule.name] for schedule in definitions.schedules or []]
     for command in commands:
@@ -32,7 +32,7 @@ def switch_all(action: str) -> None:
 
 
 def show_toggles(instance: dg.DagsterInstance, settings: Settings) -> list[dict[str, Any]]:
-    """Each sensor and schedule, whether it is on, and when it last ran."""
+    """Each sensor and schedule, and whether it is on."""
     definitions = build_defs(settings)
     states = {state.instigator_name: state for state in instance.all_instigator_state()}
     rows = []
@@ -47,12 +47,6 @@ def show_toggles(instance: dg.DagsterInstance, settings: Settings) -> list[dict[
                 }
             )
     return rows
-
-
-def _settings() -> Settings:
-    from cph50_pipeline.settings import load_settings
-
-    return load_settings()
 
 
 def _dagster(arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ from cph50_pipeline.charging.collection import with_vehicle
 from cph50_pipeline.charging.model import Reading, Session, VehicleCard
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS, SAMPLES
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.errors import BadInputError, Cph50Error
 from cph50_pipeline.vehicles.classification import Classification, classify_month, labelled_plateaus
 from cph50_pipeline.vehicles.classifier import (
     LabelledPlateau,
@@ -33,12 +33,14 @@ def fit_classifier(store: Store, log: Logger) -> NearestPlateau:
         labels = store.labels()
     except BadInputError as error:
         log.error(f"{error} The model in force stays in force.")
-        document = store.read_document(CLASSIFIER_FILE)
-        return NearestPlateau() if document is None else NearestPlateau.read(document, CLASSIFIER_FILE)
+        return _released(store)
     found: list[LabelledPlateau] = []
     if labels.truths():
         for month in store.stored_months(SAMPLES):
-            found += labelled_plateaus(store.sessions(month), store.need_month(SAMPLES, month), labels)
+            try:
+                found += labelled_plateaus(store.sessions(month), store.need_month(SAMPLES, month), labels)
+            except Cph50Error as error:
+                log.error(f"{error} The cars are learned without {month}.")
     log.info(f"{len(found)} of {len(labels.truths())} labelled sessions have a plateau to learn from")
     return fit(found)
 
@@ -82,11 +84,15 @@ def _as_said_before(now: Classification, previous: Mapping[str, Classification])
 def released_classifier(store: Store, log: Logger) -> VehicleClassifier:
     """The model in `classifier_summary.json`; one that knows no car when there is none yet."""
     try:
-        document = store.read_document(CLASSIFIER_FILE)
-        return NearestPlateau() if document is None else NearestPlateau.read(document, CLASSIFIER_FILE)
+        return _released(store)
     except BadInputError as error:
         log.error(f"{error} Labels already given stand, new sessions stay unknown.")
         return _Unusable(error)
+
+
+def _released(store: Store) -> NearestPlateau:
+    document = store.read_document(CLASSIFIER_FILE)
+    return NearestPlateau() if document is None else NearestPlateau.read(document, CLASSIFIER_FILE)
 
 
 class _Unusable:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
 
 from cph50_pipeline.charging.watching import may_start
 from cph50_pipeline.civil_time import shift_month
@@ -69,11 +70,21 @@ def _due(instance: dg.DagsterInstance, months: list[str], content: str) -> list[
     requests = []
     for first, last in _spans(months):
         earlier = attempts(instance, {HASH_TAG: content, FIRST_MONTH_TAG: first})
-        is_done = any(attempt.outcome == "success" for attempt in earlier)
-        if not is_done and may_start(earlier, datetime.now(UTC)):
+        if _content_in_force(instance, first) != content and may_start(earlier, datetime.now(UTC)):
             tags = {HASH_TAG: content, FIRST_MONTH_TAG: first, LAST_MONTH_TAG: last}
             requests.append(dg.RunRequest(tags=tags))
     return requests
+
+
+def _content_in_force(instance: dg.DagsterInstance, first_month: str) -> str | None:
+    """The content by which the months were last named; an edit taken back is an edit, too."""
+    last_named = RunsFilter(
+        job_name=ATTRIBUTION_JOB,
+        statuses=[DagsterRunStatus.SUCCESS],
+        tags={FIRST_MONTH_TAG: first_month},
+    )
+    records = instance.get_run_records(filters=last_named, limit=1)
+    return records[0].dagster_run.tags.get(HASH_TAG) if records else None
 
 
 def _spans(months: list[str]) -> list[tuple[str, str]]:

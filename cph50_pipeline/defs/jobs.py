@@ -26,6 +26,12 @@ MONTHLY_CLOSURE_JOB = "monthly_closure_job"
 ATTRIBUTION_JOB = "attribution_job"
 PUBLISH_JOB = "publish_job"
 
+REBUILD_TAG = "cph50/rebuild"
+"""Marks a run of `cph50 rebuild`; its value is the zone."""
+
+
+JOB_NAMES = (CHARGING_JOB, SESSION_JOB, WEEKLY_REFRESH_JOB, MONTHLY_CLOSURE_JOB, ATTRIBUTION_JOB, PUBLISH_JOB)
+
 
 def update_run_config(config: UpdateConfig) -> dict[str, Any]:
     """Run config that tells `chargepoint_activity` what to ask for."""

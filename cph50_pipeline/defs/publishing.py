@@ -79,6 +79,7 @@ def publisher_of(settings: Settings, store: Store) -> Publisher:
         mode=settings.publish_mode.value,
         locks=store.locks,
         publish_delay_minutes=settings.publish_delay_minutes,
+        own_months=store.held_months,
     )
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from logging import Logger
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
@@ -34,13 +35,14 @@ from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.updating import UpdateConfig
-from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
+from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.settings import PublishMode, Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
 
 STATE_FILE = "last_session.json"
 SESSION_ID_FILE = ".last_session_id.json"
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
+REPOSITORY_SECONDS = 2.0
 LOOK_BACK = timedelta(days=3)
 LOOK_EVERY = timedelta(hours=1)
 SUBJECT_TAG = "cph50/subject"
@@ -94,7 +96,12 @@ class Tick:
 
 
 def watch_charger(
-    source: ChargerSource, store: Store, settings: Settings, now: datetime, last_look: datetime | None
+    source: ChargerSource,
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    last_look: datetime | None,
+    log: Logger,
 ) -> Tick:
     """One look at the charger, compared with the store. Writes the state files; starts nothing.
 
@@ -109,8 +116,12 @@ def watch_charger(
     wishes = list(_session_wishes(session, store, settings, now))
     looked_at = None
     if last_look is None or now - last_look >= LOOK_EVERY:
-        wishes += _missed_months(source, store, now, covered={wish.month for wish in wishes})
-        looked_at = now
+        try:
+            wishes += _missed_months(source, store, now, covered={wish.month for wish in wishes})
+            looked_at = now
+            store.root.remove_stale_temporaries()
+        except (TransientError, BadInputError) as error:  # the live session must not wait for the list
+            log.warning(f"{error} The list of sessions is asked for again by the next tick.")
     seen = Observation(now, charger, session, *_attribution(session, store))
     state, changed = _write_state(seen, store)
     return Tick(state, changed, [w for w in wishes if w.month >= settings.history_start], looked_at)
@@ -130,7 +141,7 @@ def _session_wishes(
     session: ChargingStatus | None, store: Store, settings: Settings, now: datetime
 ) -> Iterator[Wish]:
     active_id = None
-    if session is not None:
+    if session is not None and not session.has_ended:
         active_id = session.session_id
         start = from_epoch_ms(session.start_time)
         month = month_of(start, store.zone)
@@ -221,11 +232,11 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         client = chargepoint.client()
         try:
             with client.within(TICK_SECONDS):
-                tick = watch_charger(client, store, settings, now, _last_look(context.cursor))
+                tick = watch_charger(client, store, settings, now, _last_look(context.cursor), context.log)
         except TransientError as error:
             return dg.SkipReason(f"{error} What is stored stays; the next tick tries again.")
         requests = [w.request() for w in tick.wishes if may_start(attempts(context.instance, w.tags), now)]
-        if not requests and _is_publication_due(context.instance, store, settings, now):
+        if not requests and _is_publication_due(context.instance, store, settings, now, context.log):
             requests.append(dg.RunRequest(job_name=PUBLISH_JOB, tags=PUBLICATION_TAGS))
         return dg.SensorResult(
             run_requests=requests,
@@ -238,7 +249,7 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
 
 
 def _is_publication_due(
-    instance: dg.DagsterInstance, store: Store, settings: Settings, now: datetime
+    instance: dg.DagsterInstance, store: Store, settings: Settings, now: datetime, log: Logger
 ) -> bool:
     """Whether something waits for a commit that no run is about to make: a state, or what a killed run left."""
     if settings.publish_mode is PublishMode.OFF:
@@ -246,7 +257,11 @@ def _is_publication_due(
     unfinished = RunsFilter(statuses=NOT_FINISHED)
     if instance.get_run_records(filters=unfinished, limit=1):
         return False
-    if not publisher_of(settings, store).has_changes(now):
+    try:
+        if not publisher_of(settings, store).has_changes(now, timeout_seconds=REPOSITORY_SECONDS):
+            return False
+    except Cph50Error as error:
+        log.warning(f"{error} What waits for a commit waits for the next tick.")
         return False
     return may_start(attempts(instance, PUBLICATION_TAGS), now)
 

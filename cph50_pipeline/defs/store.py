@@ -8,14 +8,14 @@ when the run ends, after the run's commit. What the files hold is in `month_file
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.activity import ActivityMonth
-from cph50_pipeline.charging.collection import CollectionRecord, collection_path
+from cph50_pipeline.charging.collection import CollectionRecord, collection_path, joined
 from cph50_pipeline.charging.model import Session
 from cph50_pipeline.charging.sessions import read_sessions
 from cph50_pipeline.civil_time import shift_month
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 VEHICLES_FILE = "vehicle_config.json"
 LABELS_FILE = "session_vehicle_map.json"
 CLASSIFIER_FILE = "classifier_summary.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Excuse:
+    """One session that may break one rule in one month's file, because it is on its way to another month."""
+
+    rule: str
+    month: str
+    session_id: str
 
 
 @dataclass
@@ -79,6 +88,11 @@ class Store:
         self._held.enter_context(self.locks.month(sorted(wanted - self._held_months)))
         self._held_months |= wanted
 
+    @property
+    def held_months(self) -> frozenset[str]:
+        """The months that this store has locked."""
+        return self._held_months
+
     def stored_months(self, file: MonthFile) -> list[str]:
         """The months that have this file, sorted."""
         return [file.month(path) for path in self.root.list(f"{file.folder}/", f".{file.form}")]
@@ -122,8 +136,13 @@ class Store:
             frames.append(pd.read_parquet(io.BytesIO(self.root.read(file.path(month)) or b"")))
         return pd.concat(frames, ignore_index=True)
 
-    def write_months(self, file: MonthFile, values: Mapping[str, Any]) -> dict[str, Written]:
+    def write_months(
+        self, file: MonthFile, values: Mapping[str, Any], excused: Collection[Excuse] = frozenset()
+    ) -> dict[str, Written]:
         """Validate every month, then swap each in; nothing is written when one of them breaks a rule.
+
+        Args:
+            excused: What may break a rule for once; only `cph50 rebuild` needs it.
 
         Raises:
             PermanentError: a rule is broken; names month, subject and rule.
@@ -133,6 +152,7 @@ class Store:
             violation
             for month, value in sorted(values.items())
             for violation in file.violations(month, value, self.read_month_if_whole(file, month), self)
+            if Excuse(violation.rule, month, violation.subject) not in excused
         ]
         if broken:
             raise PermanentError(
@@ -173,6 +193,22 @@ class Store:
     def write_collection(self, path: str, record: CollectionRecord) -> None:
         """Write a session's own file. Only sampling and the final classification do."""
         self._write(path, dump_json(record.document()))
+
+    def move_collection(self, path: str, target: str) -> None:
+        """Move a session's own file: the new one is in place before the old one goes, and no sample is lost.
+
+        Raises:
+            BadInputError: there is a file in both places, and one of them is damaged.
+        """
+        data = self.root.read(path)
+        if data is None:
+            return
+        there = self.collection_at(target)
+        if there is None:
+            self._write(target, data)
+        else:
+            self.write_collection(target, joined(there, CollectionRecord.read(load_json(data, path), path)))
+        self.root.remove(path)
 
     def vehicles(self) -> VehicleConfig:
         """The household's vehicles; none when the file does not exist."""

@@ -92,8 +92,10 @@ def _update_session(
         now=lambda: datetime.now(UTC),
         sleep=time.sleep,
     )
-    record = store.collection_at(path) or new_record(session_id, start, window.now(), window.interval_seconds)
-    with client.unmetered():
+    with store.locks.session(session_id), client.unmetered():
+        record = store.collection_at(path) or new_record(
+            session_id, start, window.now(), window.interval_seconds
+        )
         record = sample_session(client, status, record, window, lambda r: store.write_collection(path, r))
     log.info(f"Session {session_id}: {record.sample_count} samples, {record.distinct_sample_count} distinct")
     return fetch_session(client, session_id)

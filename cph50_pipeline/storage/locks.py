@@ -87,6 +87,16 @@ class Locks:
                 self._path(name).unlink(missing_ok=True)
 
     @contextmanager
+    def session(self, session_id: str, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock of a session's sampling window: two samplers would overwrite each other's samples.
+
+        Raises:
+            LockedError: when another run samples the session.
+        """
+        with self._hold(f"session-{session_id}", f"the sampling of session {session_id}", timeout_seconds):
+            yield
+
+    @contextmanager
     def collector(self, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
         """Hold the lock of the one collector.
 

@@ -6,7 +6,7 @@ an earlier one wrote and could not commit. Only the files that `layout` knows ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.storage.damage import is_damaged
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.layout import Cause, kind_of, published_places
-from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS, Locks, month_lock_name
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
 from cph50_pipeline.storage.presence import Presence, Verdict
 from cph50_pipeline.storage.repository import Repository, open_repository
@@ -61,6 +61,8 @@ class Publisher:
         locks: The locks of the data root.
         publish_delay_minutes: How old a state must be before `last_session.json` is published; None: never.
         author: Who commits where git knows nobody.
+        own_months: Months that the caller holds locked. Files of a month that another run holds are that run's to
+            commit, when it is done with them.
 
     Raises:
         BadInputError: for another mode.
@@ -73,6 +75,7 @@ class Publisher:
         locks: Locks,
         publish_delay_minutes: int | None = None,
         author: Author | None = None,
+        own_months: Collection[str] = (),
     ) -> None:
         if mode not in (OFF, LOCAL):
             raise BadInputError(
@@ -83,6 +86,7 @@ class Publisher:
         self._locks = locks
         self._presence = Presence(locks.private_dir, publish_delay_minutes)
         self._author = author or Author()
+        self._own_months = frozenset(own_months)
         self._withheld: tuple[str, ...] = ()
 
     @property
@@ -109,26 +113,30 @@ class Publisher:
         with self._opened(now) as (repository, changes):
             return self._commit(repository, changes, run) if changes else None
 
-    def has_changes(self, now: datetime | None = None) -> bool:
-        """Whether `commit` would make a commit now.
+    def has_changes(
+        self, now: datetime | None = None, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS
+    ) -> bool:
+        """Whether `commit` would make a commit now; waits so long for another run that commits.
 
         Raises:
             TransientError, PermanentError: as `commit`.
         """
         if self._mode == OFF or not self._has_files():
             return False
-        with self._opened(now or datetime.now(UTC)) as (_, changes):
+        with self._opened(now or datetime.now(UTC), timeout_seconds) as (_, changes):
             return bool(changes)
 
     def _has_files(self) -> bool:
         return any((self._data_root / place).exists() for place in published_places())
 
     @contextmanager
-    def _opened(self, now: datetime) -> Iterator[tuple[Repository, list[Change]]]:
+    def _opened(
+        self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS
+    ) -> Iterator[tuple[Repository, list[Change]]]:
         """The repository, under its lock, with the changes that go into a commit."""
         stamp = f"{int(now.timestamp())} +0000"  # the machine's own offset would tell where it stands
         dates = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp}
-        with self._locks.repository() as descriptor:
+        with self._locks.repository(timeout_seconds) as descriptor:
             git = Git(self._data_root, environment=dates, keep_open=(descriptor,))
             repository = open_repository(self._data_root, git)
             yield repository, self._to_publish(repository, _differences(repository), now)
@@ -138,8 +146,9 @@ class Publisher:
         published: list[Change] = []
         is_caused = False
         self._withheld = tuple(sorted(change.path for change in changes if self._is_damaged(change)))
+        at_work = self._months_at_work(changes)
         for change in changes:
-            if change.path in self._withheld:
+            if change.path in self._withheld or change.month in at_work:
                 continue
             verdict = self._judge(repository, change, now)
             if verdict is not Verdict.HOLD:
@@ -155,6 +164,10 @@ class Publisher:
         committed = repository.git.ask("cat-file", "blob", f"HEAD:./{change.path}")
         before = committed.out if committed.code == 0 else None
         return self._presence.judge(change.kind, change.path, self._current(change), before, now)
+
+    def _months_at_work(self, changes: Sequence[Change]) -> set[str]:
+        others = {change.month for change in changes if change.month} - self._own_months
+        return {month for month in others if self._locks.is_held(month_lock_name(month))}
 
     def _is_damaged(self, change: Change) -> bool:
         data = self._current(change)

@@ -108,3 +108,18 @@ def test_the_hash_changes_with_either_file_and_only_then(collected: Home) -> Non
     seen.add(reference_hash(collected.store()))
     assert len(seen) == 4
     assert reference_hash(collected.store()) in seen
+
+
+def test_an_edit_that_is_taken_back_names_the_sessions_again(collected: Home) -> None:
+    before = (collected.folder / LABELS_FILE).read_bytes()
+    [first] = requests(collected)
+    assert collected.run_request(first, ATTRIBUTION_JOB).success
+    session_id = label(collected)
+    [edited] = requests(collected)
+    assert collected.run_request(edited, ATTRIBUTION_JOB).success
+    (collected.folder / LABELS_FILE).write_bytes(before)
+    with at(NOW + timedelta(minutes=6)):
+        [back] = requests(collected)
+        assert collected.run_request(back, ATTRIBUTION_JOB).success
+    cars = {r.session_id: r.vehicle_id for r in collected.store().need_month(CACHE, "2026-01")}
+    assert cars[session_id] != TIDE

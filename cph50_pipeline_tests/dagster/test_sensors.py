@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from logging import getLogger
 
 import dagster as dg
 import pytest
@@ -288,7 +289,10 @@ def test_a_state_is_never_committed_unless_a_delay_is_set(collected: Home) -> No
 def test_looking_twice_at_the_same_charger_gives_the_same_wishes(collected: Home) -> None:
     plug_in(collected)
     client = collected.chargepoint.client()
-    looks = [watch_charger(client, collected.store(), collected.settings, NOW, None) for _ in range(2)]
+    looks = [
+        watch_charger(client, collected.store(), collected.settings, NOW, None, getLogger("test"))
+        for _ in range(2)
+    ]
     assert looks[0].wishes == looks[1].wishes
     assert looks[0].changed
     assert not looks[1].changed
@@ -299,3 +303,16 @@ def test_the_state_is_shown_as_an_asset_when_it_changes(collected: Home) -> None
         collected.instance.report_runless_asset_event(event)
     [shown] = materializations(collected.instance, "last_session")
     assert shown.metadata["connected"].value is False
+
+
+def test_a_list_that_cannot_be_read_does_not_keep_the_live_session_waiting(collected: Home) -> None:
+    session_id = plug_in(collected)
+    collected.simulator.faults.fail(503, operation="charging_activity_monthly", times=None)
+    [request] = collected.evaluate(SENSOR).run_requests
+    assert request.tags["cph50/session"] == str(session_id)
+    assert collected.json("last_session.json")["connected"]
+
+
+def test_a_repository_at_work_elsewhere_does_not_hold_a_tick(collected: Home) -> None:
+    with collected.store().locks.repository():
+        assert "nothing to collect" in collected.evaluate(SENSOR).skip_message

@@ -13,6 +13,8 @@ from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
 from cph50_pipeline.storage import repository
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.git import Git
+from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.storage.publisher import Publisher
 from cph50_pipeline_tests.integration.households import (
     NOW,
     RUN,
@@ -440,3 +442,17 @@ def test_a_damaged_file_is_withheld_and_named_while_the_others_are_committed(tmp
     assert publication.files == ("session_cache/2026-02.json",)
     assert ours.withheld == ("charging_energy/2026-01.parquet", "session_cache/2026-01.json")
     assert git(root, "show", "HEAD:session_cache/2026-01.json") == "[]\n"
+
+
+def test_files_of_a_month_that_another_run_holds_are_left_for_that_run(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write(root, "session_cache/2026-01.json", "session_cache/2026-02.json")
+    locks = Locks(root / "private")
+    ours = Publisher(root, "local", locks, own_months={"2026-01"})
+    with locks.month(["2026-01", "2026-02"]):
+        publication = ours.commit(RUN, NOW)
+    assert publication is not None
+    assert publication.files == ("session_cache/2026-01.json",)
+    later = ours.commit(RUN, NOW)
+    assert later is not None
+    assert later.files == ("session_cache/2026-02.json",)

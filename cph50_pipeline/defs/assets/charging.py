@@ -33,7 +33,6 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
         kinds={"chargepoint", "json"},
         owners=OWNERS,
         code_version="1",
-        pool="chargepoint_api",
         description="The month's sessions and curves as ChargePoint answered, scrubbed. All else is derived from it.",
     )
     def chargepoint_activity(

@@ -243,4 +243,6 @@ def test_a_session_that_chargepoint_forgot_is_over_with_its_last_reading_until_i
     assert session.end == from_epoch_ms(1_760_000_600_000)
     assert "end_assumed" in session.flags
     assert ActivityMonth.read(gone.document(), "file") == gone
-    assert open_sessions(merge(gone, [], [open_status], ZoneInfo("UTC"))) == ["7"]
+    assert merge(gone, [], [open_status], ZoneInfo("UTC")) == gone
+    more = open_status.model_copy(update={"energy_kwh": 4.0})
+    assert open_sessions(merge(gone, [], [more], ZoneInfo("UTC"))) == ["7"]
