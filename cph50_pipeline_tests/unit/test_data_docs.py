@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -164,7 +165,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_the_session_last_seen_is_documented_as_it_is_written(store: Store) -> None:
     watch_charger(OneSession(), store, Settings(), datetime(2026, 1, 7, tzinfo=UTC), None)  # type: ignore[arg-type]
-    written = store.read_document(SESSION_ID_FILE)
+    written = store.read_document(SESSION_ID_FILE, getLogger("test"))
     assert documented()[SESSION_ID_FILE, ""] == dict.fromkeys(written, "text")
 
 
