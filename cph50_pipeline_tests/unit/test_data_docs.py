@@ -164,8 +164,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_the_session_last_seen_is_documented_as_it_is_written(store: Store) -> None:
-    watch_charger(OneSession(), store, Settings(), datetime(2026, 1, 7, tzinfo=UTC), None)  # type: ignore[arg-type]
-    written = store.read_document(SESSION_ID_FILE, getLogger("test"))
+    now = datetime(2026, 1, 7, tzinfo=UTC)
+    watch_charger(OneSession(), store, Settings(), now, None, getLogger("test"))  # type: ignore[arg-type]
+    written = store.read_document(SESSION_ID_FILE)
     assert documented()[SESSION_ID_FILE, ""] == dict.fromkeys(written, "text")
 
 
