@@ -162,7 +162,7 @@ def placed(months: Iterable[ActivityMonth], zone: ZoneInfo) -> dict[str, Activit
                 sources.setdefault(key, {key}).add(source.month)
                 if isinstance(answer, ChargingStatus):
                     statuses[key].append(answer)
-                else:
+                elif isinstance(answer, ActivityRow):
                     rows[key].append(answer)
     closed = {month.month for month in stored if month.closed}
     merged = {

@@ -7,7 +7,7 @@ waiting in between, is the business of the run that does it.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -90,6 +90,13 @@ class CollectionRecord(BaseModel):
     samples: tuple[Sample, ...] = ()
     distinct_sample_count: int = 0
     collection_delay_seconds: float | None = None
+
+    @property
+    def session_start(self) -> datetime | None:
+        """When the session began (UTC); None when the record does not tell."""
+        if self.collection_delay_seconds is None:
+            return None
+        return self.collection_start - timedelta(seconds=self.collection_delay_seconds)
 
     @classmethod
     def read(cls, document: object, name: str) -> CollectionRecord:
@@ -184,6 +191,24 @@ def with_vehicle(
             "labeled_at": labeled_at,
         }
     )
+
+
+def joined(record: CollectionRecord, other: CollectionRecord) -> CollectionRecord:
+    """Two records of one session as one: every look once, in order of time, and the label given last."""
+    first, second = sorted((record, other), key=lambda one: one.collection_start)
+    labelled = max((record, other), key=lambda one: one.labeled_at or datetime.min.replace(tzinfo=UTC))
+    whole = with_vehicle(
+        first,
+        vehicle_id=labelled.vehicle_id,
+        vehicle_confidence=labelled.vehicle_confidence,
+        labeled_by=labelled.labeled_by,
+        labeled_at=labelled.labeled_at,
+    )
+    looks = {look.timestamp: look for look in (*second.samples, *first.samples)}
+    numbered = [
+        looks[at].model_copy(update={"sample_number": number}) for number, at in enumerate(sorted(looks), 1)
+    ]
+    return _with_samples(whole, tuple(numbered)) if numbered else whole
 
 
 def collection_path(session_id: str, start: datetime, zone: ZoneInfo) -> str:

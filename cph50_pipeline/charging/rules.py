@@ -121,7 +121,10 @@ def cache_violations(
     *,
     month: str,
 ) -> list[Violation]:
-    """Records are one a session, in their month, of its energy, end after they start, and none is lost."""
+    """Records are one a session, in their month, of its energy, end after they start, and none is lost.
+
+    A previous record that starts in another month by the zone is not lost: it cannot stay.
+    """
     judge = _Judge(month)
     known = {session.session_id: session for session in sessions}
     counts = Counter(record.session_id for record in records)
@@ -131,7 +134,8 @@ def cache_violations(
         if count > 1
     ]
     found += [_stranger(judge, session_id) for session_id in counts if session_id not in known]
-    missing = (known.keys() | {record.session_id for record in previous_records}) - counts.keys()
+    before = {r.session_id for r in previous_records if month_of(r.session_start_time, zone) == month}
+    missing = (known.keys() | before) - counts.keys()
     found += [judge.finds("none_lost", session_id, "is missing from the cache") for session_id in missing]
     for record in records:
         found += _record_violations(judge, record, known.get(record.session_id), zone)

@@ -159,6 +159,29 @@ def reconcile(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def rebuild(
+    apply: Annotated[bool, typer.Option("--apply", help="Do it, instead of only saying what.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """After a change of the time zone: put every session into the month in which it now starts."""
+    from cph50_pipeline.defs.instance import open_instance
+    from cph50_pipeline.defs.rebuild import plan_rebuild
+    from cph50_pipeline.defs.rebuild import rebuild as apply_plan
+    from cph50_pipeline.defs.store import Store
+
+    settings = load_settings()
+    plan = plan_rebuild(settings, Store.of(settings))
+    if not apply or not plan.is_needed:
+        output.show_rebuild(plan, settings.timezone, None, as_json)
+        return
+    with open_instance(settings) as instance:
+        outcome = apply_plan(settings, instance, output.progress)
+    output.show_rebuild(plan, settings.timezone, outcome, as_json)
+    if not outcome.succeeded:
+        raise typer.Exit(FAILED)
+
+
 @app.command(name="settings")
 def show_settings(as_json: AsJson = False) -> None:
     """Print every setting in force, with secrets masked."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cph50_pipeline.cli.demo import DemoSummary
     from cph50_pipeline.defs.launch import Outcome
+    from cph50_pipeline.defs.rebuild import RebuildPlan
     from cph50_pipeline.defs.reconcile import Reconciled
     from cph50_pipeline.defs.tick import Ticked
 
@@ -80,6 +82,34 @@ def show_reconciled(result: Reconciled, as_json: bool) -> None:
     print(f"{len(result.reported)} file(s) reported to Dagster")
     for line in result.damaged:
         progress(line)
+
+
+def show_rebuild(plan: RebuildPlan, timezone: str, outcome: Outcome | None, as_json: bool) -> None:
+    """What a rebuild does; how its run ended, or None when nothing was changed."""
+    if as_json:
+        run = outcome and {
+            "run_id": outcome.run_id, "succeeded": outcome.succeeded, "failures": list(outcome.failures)
+        }  # fmt: skip
+        _dump({"timezone": timezone, **asdict(plan), "is_needed": plan.is_needed, "run": run})
+        return
+    if not plan.is_needed:
+        print(f"Every session lies where it belongs by {timezone}: nothing to do")
+        return
+    if plan.is_begun:
+        print("A rebuild was begun and has not ended")
+    print(f"By {timezone} {len(plan.sessions)} session(s) and {len(plan.files)} session file(s) move:")
+    for session in plan.sessions:
+        print(f"  session {session.session_id}: {session.source} -> {session.target}")
+    for file in plan.files:
+        print(f"  {file.source} -> {file.target}")
+    if plan.emptied:
+        print(f"Left without sessions: {', '.join(plan.emptied)}")
+    if plan.months:
+        print(f"Made again: {plan.months[0]} to {plan.months[-1]}")
+    if outcome is None:
+        print("Nothing was changed; `cph50 rebuild --apply` does it")
+        return
+    show_outcome(outcome, plan.months, as_json)
 
 
 def show_demo(summary: DemoSummary, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 
 from cph50_pipeline.charging.rules import Violation
+from cph50_pipeline.defs.jobs import REBUILD_TAG
 from cph50_pipeline.defs.month_files import MONTH_FILES, MonthFile
 from cph50_pipeline.defs.partitions import months_of_run
 from cph50_pipeline.defs.store import Store
@@ -101,17 +102,27 @@ def inspect_months(file: MonthFile, months: Sequence[str], store: Store) -> list
 
 
 def _shrunk(file: MonthFile, months: Sequence[str], instance: dg.DagsterInstance) -> list[Violation]:
-    """Months whose newest materialization counts fewer sessions than the one before."""
+    """Months whose newest materialization counts fewer sessions than the one before.
+
+    `cph50 rebuild` moves sessions to other months on purpose: its runs may count fewer.
+    """
     found = []
     for month in months:
         records = instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(file.asset), asset_partitions=[month]), limit=2
         ).records
         counts = [_sessions(record) for record in records]
-        if len(counts) == 2 and counts[0] is not None and counts[1] is not None and counts[0] < counts[1]:
+        if len(counts) != 2 or counts[0] is None or counts[1] is None:
+            continue
+        if counts[0] < counts[1] and not _is_of_a_rebuild(records[0], instance):
             what = f"{month}: {file.asset} counts {counts[0]} sessions, {counts[1]} the time before"
             found.append(Violation("none_lost", month, file.path(month), what))
     return found
+
+
+def _is_of_a_rebuild(record: dg.EventLogRecord, instance: dg.DagsterInstance) -> bool:
+    run = instance.get_run_by_id(record.run_id)
+    return run is not None and REBUILD_TAG in run.tags
 
 
 def _sessions(record: dg.EventLogRecord) -> int | None:

@@ -51,6 +51,25 @@ def atomic_write(path: Path, data: bytes, *, mode: int | None = None) -> bool:
     return True
 
 
+def atomic_remove(path: Path) -> bool:
+    """Make `path` name no file, also after a power cut. Of a symbolic link the link goes, not what it names.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        PermanentError, TransientError: when it could not be removed; it is whole.
+    """
+    try:
+        path.unlink()
+        _sync(path.parent)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise file_error(error, "removed", str(path)) from error
+    return True
+
+
 def sync_tree(folder: Path) -> None:
     """Make sure that a folder with all that is in it survives a power cut.
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.settings import is_object_store
-from cph50_pipeline.storage.atomic import atomic_write, is_abandoned, is_temporary
+from cph50_pipeline.storage.atomic import atomic_remove, atomic_write, is_abandoned, is_temporary
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.layout import PRIVATE
 
@@ -42,6 +42,8 @@ class _Files(Protocol):
     def read(self, relative_path: str) -> bytes | None: ...
 
     def write(self, relative_path: str, data: bytes) -> bool: ...
+
+    def remove(self, relative_path: str) -> bool: ...
 
     def walk(self, folder: str, *, private: bool) -> Iterator[str]: ...
 
@@ -106,6 +108,15 @@ class DataRoot:
         """
         changed = self._files.write(check_relative(relative_path), data)
         return Written(relative_path, sha256_of(data), len(data), changed)
+
+    def remove(self, relative_path: str) -> bool:
+        """Remove a file; returns whether there was one. Its folder stays.
+
+        Raises:
+            BadInputError: when the path leads out of the data root.
+            TransientError, PermanentError: when it could not be removed; it is whole.
+        """
+        return self._files.remove(check_relative(relative_path))
 
     def list(self, prefix: str = "", suffix: str = "") -> list[str]:
         """Relative paths that begin with `prefix` and end with `suffix`, sorted.
@@ -197,6 +208,9 @@ class _LocalFiles:
 
     def write(self, relative_path: str, data: bytes) -> bool:
         return atomic_write(self._folder / relative_path, data)
+
+    def remove(self, relative_path: str) -> bool:
+        return atomic_remove(self._folder / relative_path)
 
     def walk(self, folder: str, *, private: bool) -> Iterator[str]:
         for parent, folders, names in os.walk(self._folder / folder, onerror=_raise_unless_absent):

@@ -50,6 +50,15 @@ class ObjectStore:
             self._store.pipe_file(f"{self._base}/{relative_path}", data)
         return True
 
+    def remove(self, relative_path: str) -> bool:
+        """Remove an object; returns whether there was one."""
+        with self._typed("removed", relative_path):
+            self._store.invalidate_cache()
+            if not self._store.exists(f"{self._base}/{relative_path}"):
+                return False
+            self._store.rm_file(f"{self._base}/{relative_path}")
+        return True
+
     def walk(self, folder: str, *, private: bool) -> Iterator[str]:
         """Paths, relative to the URL, of all objects below a folder, the private part included or not."""
         with self._typed("listed", folder or "the data root"):
