@@ -8,6 +8,7 @@ belongs is decided in `charging.activity` and `charging.collection`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -92,13 +93,15 @@ def rebuild(settings: Settings, instance: dg.DagsterInstance, say: Callable[[str
     """Move what lies in the wrong place, then make all months again; goes on with a rebuild that was killed.
 
     Raises:
-        LockedError: another run keeps a month for too long; nothing was changed.
+        LockedError: another run keeps a month for too long, or samples a session; nothing was changed.
         BadInputError, PermanentError: as `plan_rebuild`; nothing was changed.
     """
-    with Store.of(settings).open() as store:
+    with Store.of(settings).open() as store, ExitStack() as samplings:
         store.hold_months(_near(store.stored_months(ACTIVITY)))
         before = _stored(store)
         plan = _plan(settings, store, before)
+        for session_id in _maybe_sampled(plan, before):
+            samplings.enter_context(store.locks.session(session_id))
         begun = _begun(settings).read() or _Begun()
         emptied = tuple(sorted({*begun.emptied, *plan.emptied}))
         _begun(settings).write(_Begun(emptied=emptied))
@@ -113,6 +116,12 @@ def rebuild(settings: Settings, instance: dg.DagsterInstance, say: Callable[[str
     if outcome.succeeded:
         _begun(settings).remove()
     return outcome
+
+
+def _maybe_sampled(plan: RebuildPlan, before: Months) -> list[str]:
+    """The sessions with a file to move that a run may be sampling into it: all that are not known to be over."""
+    over = {key for month in before.values() for key, stored in month.sessions.items() if stored.has_ended}
+    return sorted({PurePosixPath(file.source).stem for file in plan.files} - over)
 
 
 def _stored(store: Store) -> Months:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,14 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cph50_pipeline.charging.activity import ActivityMonth, given_up, merge, needs_detail, open_sessions
+from cph50_pipeline.charging.activity import (
+    ActivityMonth,
+    StoredSession,
+    given_up,
+    merge,
+    needs_detail,
+    open_sessions,
+    placed,
+)
 from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus
 from cph50_pipeline.charging.sessions import read_sessions
-from cph50_pipeline.civil_time import from_epoch_ms
+from cph50_pipeline.civil_time import from_epoch_ms, month_of
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline_tests.unit.charging.builders import (
     PACIFIC,
     START,
+    ZONES,
     answer,
     month_of_answers,
     open_answer,
@@ -246,3 +256,100 @@ def test_a_session_that_chargepoint_forgot_is_over_with_its_last_reading_until_i
     assert merge(gone, [], [open_status], ZoneInfo("UTC")) == gone
     more = open_status.model_copy(update={"energy_kwh": 4.0})
     assert open_sessions(merge(gone, [], [more], ZoneInfo("UTC"))) == ["7"]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[ActivityMonth]:
+    """Months as some zone has them, some closed, with sessions around the ends of months, some given up."""
+    zone = draw(st.sampled_from(ZONES))
+    months = {key: ActivityMonth(month=key, closed=draw(st.booleans())) for key in ("2025-10", "2025-11")}
+    for number in range(draw(st.integers(0, 6))):
+        hours = draw(st.integers(-30, 30))
+        make = draw(st.sampled_from([answer, open_answer]))
+        fields = make(
+            session_id=str(number), start=datetime(2025, 11, 1, tzinfo=UTC) + timedelta(hours=hours)
+        )
+        rows = [ActivityRow.model_validate(fields)]
+        statuses = [ChargingStatus.model_validate(fields)] if draw(st.booleans()) else []
+        months = {key: merge(month, rows, statuses, zone) for key, month in months.items()}
+        if draw(st.booleans()):
+            holder = next((key for key, month in months.items() if str(number) in month.sessions), None)
+            months |= {holder: given_up(months[holder], str(number))} if holder else {}
+    return list(months.values())
+
+
+def documents(months: Iterable[ActivityMonth]) -> list[dict[str, Any]]:
+    return [month.document() for month in months]
+
+
+@given(histories(), st.sampled_from(ZONES))
+def test_placed_by_any_zone_every_session_stands_once_as_it_was_and_in_its_month(
+    history: list[ActivityMonth], zone: ZoneInfo
+) -> None:
+    made = placed(history, zone)
+    before = {key: stored for month in history for key, stored in month.sessions.items()}
+    after = [item for month in made.values() for item in month.sessions.items()]
+
+    assert len(after) == len(before)
+    assert dict(after) == before
+    for key, month in made.items():
+        assert month.month == key
+        for stored in month.sessions.values():
+            assert {month_of(from_epoch_ms(one.start_time), zone) for one in stored.answers} == {key}
+
+
+@given(histories(), st.sampled_from(ZONES), st.randoms())
+def test_placed_twice_or_in_another_order_is_the_same(
+    history: list[ActivityMonth], zone: ZoneInfo, random: Random
+) -> None:
+    made = placed(history, zone)
+    shuffled = random.sample(history, len(history))
+
+    assert documents(placed(shuffled, zone).values()) == documents(made.values())
+    assert documents(placed(made.values(), zone).values()) == documents(made.values())
+
+
+@given(histories(), st.sampled_from(ZONES))
+def test_what_a_killed_rebuild_left_in_both_months_is_placed_as_if_it_had_not_run(
+    history: list[ActivityMonth], zone: ZoneInfo
+) -> None:
+    made = placed(history, zone)
+    stored = {month.month: month for month in history}
+    half_done = [
+        month.model_copy(update={"sessions": {**stored[key].sessions, **month.sessions}}) if key in stored else month
+        for key, month in made.items()
+    ]  # fmt: skip
+
+    again = placed(half_done, zone)
+    assert [month.sessions for month in again.values()] == [month.sessions for month in made.values()]
+
+
+def test_a_session_in_two_months_is_one_again_with_the_fuller_answers() -> None:
+    early = month_of_answers([ActivityRow.model_validate(open_answer(minutes=10, energy_kwh=1.0))])
+    late = month_of_answers([row()], [status()])
+    strayed = early.model_copy(update={"month": "2025-10"})
+
+    made = placed([strayed, late], PACIFIC)
+    assert made["2025-10"].sessions == {}
+    assert made["2025-11"].sessions == late.sessions
+
+
+@pytest.mark.parametrize("closed", [(True, True), (True, False), (False, True)])
+def test_a_month_stays_closed_only_where_all_that_its_sessions_come_from_was_closed(
+    closed: tuple[bool, bool],
+) -> None:
+    november = month_of_answers([row()]).model_copy(update={"closed": closed[0]})
+    stray = row(session_id="502", start=START + timedelta(days=1))
+    december = ActivityMonth(
+        month="2025-12", closed=closed[1], sessions={"502": StoredSession(activity=stray)}
+    )
+
+    made = placed([november, december], PACIFIC)
+    assert made["2025-11"].closed == all(closed)
+    assert made["2025-12"].closed == closed[1]
+
+
+def test_a_month_that_was_never_asked_for_is_open_whatever_joins_it() -> None:
+    october = month_of_answers([row()]).model_copy(update={"month": "2025-10", "closed": True})
+
+    assert not placed([october], PACIFIC)["2025-11"].closed

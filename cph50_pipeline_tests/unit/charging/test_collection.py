@@ -13,6 +13,7 @@ from cph50_pipeline.charging.collection import (
     add_sample,
     collection_path,
     is_complete,
+    joined,
     new_record,
     with_vehicle,
 )
@@ -182,3 +183,43 @@ def test_a_record_lies_under_the_local_date_of_its_start() -> None:
 def test_an_id_that_is_no_file_name_is_refused(session_id: str) -> None:
     with pytest.raises(BadInputError, match="is not one"):
         collection_path(session_id, START, PACIFIC)
+
+
+def looked(*seconds: float) -> CollectionRecord:
+    """A record whose window began with its first look."""
+    record = new_record("501", START, START + timedelta(seconds=seconds[0]), 10)
+    for second in seconds:
+        at = START + timedelta(seconds=second)
+        record = add_sample(record, look(second, second / 100, updated_at=second), at, PACIFIC)
+    return record
+
+
+def test_two_records_of_a_session_join_into_every_look_once_in_order() -> None:
+    whole = looked(20, 30, 40, 50, 60)
+
+    assert joined(looked(20, 30, 40), looked(40, 50, 60)) == whole
+    assert joined(looked(40, 50, 60), looked(20, 30, 40)) == whole
+    assert joined(whole, whole) == whole
+
+
+def test_of_two_records_the_label_given_last_stands() -> None:
+    labelled = with_vehicle(
+        looked(50), vehicle_id="ember", vehicle_confidence=0.9, labeled_by="classifier", labeled_at=BEGIN
+    )
+    for both in (joined(looked(20), labelled), joined(labelled, looked(20))):
+        assert (both.vehicle_id, both.vehicle_confidence, both.labeled_at) == ("ember", 0.9, BEGIN)
+        assert both.sample_count == 2
+
+
+def test_records_without_a_look_join_into_the_one_that_began_first() -> None:
+    first, second = (
+        new_record("501", START, BEGIN, 10),
+        new_record("501", START, BEGIN + timedelta(hours=1), 10),
+    )
+
+    assert joined(second, first) == first
+
+
+def test_a_record_tells_when_its_session_began() -> None:
+    assert looked(20).session_start == START
+    assert looked(20).model_copy(update={"collection_delay_seconds": None}).session_start is None

@@ -198,6 +198,12 @@ def test_doubled_strange_and_missing_records_are_found() -> None:
     ]
 
 
+def test_a_record_that_by_the_zone_never_was_of_this_month_is_not_missed() -> None:
+    moved = cached(session_id="503", session_start_time=START - timedelta(days=9))
+
+    assert cache_violations([cached()], [session()], [cached(), moved], PACIFIC, month=MONTH) == []
+
+
 def test_an_open_session_may_say_more_later() -> None:
     running = type(row()).model_validate(open_answer(minutes=10, energy_kwh=1.0))
 

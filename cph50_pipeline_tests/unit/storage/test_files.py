@@ -52,6 +52,23 @@ def test_files_are_listed_by_prefix_and_suffix_in_order(root: DataRoot) -> None:
     assert root.list(suffix=".parquet") == []
 
 
+def test_what_is_removed_is_absent_and_all_else_stays(root: DataRoot) -> None:
+    for path in ("sessions/2026/01/08/1.json", "sessions/2026/01/08/2.json"):
+        root.write(path, b"x")
+    assert root.remove("sessions/2026/01/08/1.json")
+    assert not root.remove("sessions/2026/01/08/1.json")
+    assert not root.remove("never/was.json")
+    assert root.read("sessions/2026/01/08/1.json") is None
+    assert root.list() == ["sessions/2026/01/08/2.json"]
+
+
+def test_what_cannot_be_removed_is_an_error_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "runs.json").mkdir()
+    with pytest.raises(PermanentError, match=r"runs\.json could not be removed"):
+        DataRoot(str(tmp_path)).remove("runs.json")
+    assert (tmp_path / "runs.json").exists()
+
+
 def test_a_folder_that_does_not_exist_lists_nothing(root: DataRoot) -> None:
     assert root.list("session_cache/") == []
 
@@ -83,6 +100,8 @@ def test_a_path_that_may_lead_out_is_refused_everywhere(root: DataRoot, path: st
         root.read(path)
     with pytest.raises(BadInputError, match="not a path inside the data root"):
         root.write(path, b"x")
+    with pytest.raises(BadInputError, match="not a path inside the data root"):
+        root.remove(path)
 
 
 @given(st.text(alphabet="a./\\\n", max_size=12))

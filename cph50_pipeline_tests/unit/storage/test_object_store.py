@@ -20,7 +20,7 @@ def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    for call in ("cat_file", "pipe_file", "find"):
+    for call in ("cat_file", "pipe_file", "find", "exists"):
         monkeypatch.setattr(MemoryFileSystem, call, fail)
 
 
@@ -32,6 +32,8 @@ def test_a_store_that_does_not_answer_is_not_an_absent_file(
         store.read("runs.json")
     with pytest.raises(TransientError, match="could not be listed"):
         list(store.walk("", private=False))
+    with pytest.raises(TransientError, match=r"runs\.json could not be removed"):
+        store.remove("runs.json")
 
 
 def test_missing_rights_need_a_person(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
