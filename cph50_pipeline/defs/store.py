@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.charging.collection import CollectionRecord, collection_path, joined
 from cph50_pipeline.charging.model import Session
+from cph50_pipeline.charging.rules import Violation
 from cph50_pipeline.charging.sessions import read_sessions
 from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.month_files import ACTIVITY, MonthFile
@@ -158,7 +159,7 @@ class Store:
             raise PermanentError(
                 f"{file.asset} breaks {len(broken)} rule(s): " + "; ".join(v.message for v in broken[:5]),
                 kept="The last good files stay as they are",
-                remedy=f"`cph50 update month {broken[0].month}` asks ChargePoint again",
+                remedy=_remedy(broken),
             )
         return {month: self._write_month(file, month, value) for month, value in sorted(values.items())}
 
@@ -253,3 +254,9 @@ class Store:
         if written.changed:
             self.written.append(path)
         return written
+
+
+def _remedy(broken: list[Violation]) -> str:
+    if any(violation.rule == "inside_month" for violation in broken):
+        return "If CPH50_TIMEZONE was changed, `cph50 rebuild` says which sessions move to which month"
+    return f"`cph50 update month {broken[0].month}` asks ChargePoint again"

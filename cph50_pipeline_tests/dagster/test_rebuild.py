@@ -20,7 +20,7 @@ from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES, SLOTS
 from cph50_pipeline.defs.rebuild import RebuildPlan, SessionMove, plan_rebuild, rebuild
 from cph50_pipeline.errors import BadInputError, LockedError, PermanentError
 from cph50_pipeline.storage.files import DataRoot
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, settings_for
+from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, settings_for
 
 NOVEMBER, DECEMBER, JANUARY = MONTHS
 EAST, WEST = "Pacific/Auckland", "Pacific/Honolulu"
@@ -133,6 +133,15 @@ def test_a_rebuild_moves_a_session_with_all_that_is_derived_of_it_and_commits(co
 
 def energy_kwh(home: Home) -> float:
     return sum(slot.energy_kwh for month in MONTHS for slot in home.store().need_month(SLOTS, month))
+
+
+def test_a_run_after_a_change_of_the_zone_names_the_command_that_helps(collected: Home) -> None:
+    west = moved_to(WEST, collected)
+    before = west.files()
+    result = west.run([JANUARY])
+    assert not result.success
+    assert any("cph50 rebuild" in text for text in failure_texts(result))
+    assert {path for path, data in west.files().items() if before.get(path) != data} <= {"runs.json"}
 
 
 def test_there_and_back_again_is_where_it_was(collected: Home) -> None:

@@ -13,19 +13,32 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cph50_pipeline.civil_time import month_of, shift_month
+from cph50_pipeline.charging.collection import collection_path, new_record
+from cph50_pipeline.civil_time import local_date, month_of, shift_month
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.server import RunningSimulator
-from cph50_pipeline_tests.integration.commands import COMMAND, CommandHome
+from cph50_pipeline_tests.dagster.homes import copy_home
+from cph50_pipeline_tests.integration.commands import COMMAND, CommandHome, contents
 from cph50_pipeline_tests.integration.households import commit_count, git
 
 CURRENT = month_of(datetime.now(UTC), ZoneInfo("America/Los_Angeles"))
 LAST = shift_month(CURRENT, -1)
 FIRST = shift_month(CURRENT, -2)
 PASSWORD = "canary-pa55word"
-COMMANDS = ["demo", "dev", "simulate", "backfill", "update", "tick", "scheduler", "reconcile", "settings"]
+COMMANDS = [
+    "demo",
+    "dev",
+    "simulate",
+    "backfill",
+    "update",
+    "tick",
+    "scheduler",
+    "reconcile",
+    "rebuild",
+    "settings",
+]
 DONE, FAILED, WRONG_USE = 0, 1, 2
 Finished = subprocess.CompletedProcess[str]
 
@@ -236,6 +249,33 @@ def test_reconcile_shows_a_new_dagster_home_what_the_files_hold_and_names_damage
     assert done.returncode == FAILED
     assert CACHE.path(LAST) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_rebuild_only_says_what_it_would_do_until_it_is_told_to_apply_it(
+    stocked: CommandHome, tmp_path: Path
+) -> None:
+    copy_home(stocked.data, tmp_path / "data")
+    home = CommandHome(tmp_path / "data", stocked.simulator, FIRST)
+    store, east = home.store(), ZoneInfo("Pacific/Kiritimati")  # most sessions start there on the day after
+    session = next(
+        s for s in store.sessions(LAST) if local_date(s.start, east) != local_date(s.start, store.zone)
+    )
+    path = store.collection_path(session)
+    store.write_collection(path, new_record(session.session_id, session.start, session.start, 10))
+    assert printed(home.run("rebuild", "--json"))["is_needed"] is False
+
+    home.changes["CPH50_TIMEZONE"] = east.key
+    before = contents(home.data)
+    target = collection_path(session.session_id, session.start, east)
+    assert printed(home.run("rebuild", "--json"))["files"] == [{"source": path, "target": target}]
+    assert f"{path} -> {target}" in home.run("rebuild").stdout
+    assert contents(home.data) == before
+
+    done = home.run("rebuild", "--apply")
+    assert done.returncode == DONE, done.stderr
+    assert (home.data / target).exists()
+    assert not (home.data / path).exists()
+    assert home.run("rebuild", "--apply").stdout.endswith("nothing to do\n")
 
 
 def start_simulate(folder: Path, *arguments: str) -> subprocess.Popen[str]:
