@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
 from cph50_pipeline.definitions import build_defs
+from cph50_pipeline.defs.dead_runs import HERE_TAG
 from cph50_pipeline.defs.instance import has_live_daemon
 from cph50_pipeline.defs.partitions import check_known_months, month_tags, monthly_partitions
+from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import PermanentError, TransientError
 from cph50_pipeline.settings import Settings
 
@@ -83,17 +86,20 @@ def launch(
 
 def _run_here(instance: dg.DagsterInstance, settings: Settings, wanted: Launch) -> str:
     job = build_defs(settings).resolve_job_def(wanted.job)
-    result = job.execute_in_process(
-        instance=instance,
-        run_config={**(wanted.run_config or {}), **_QUIET},
-        tags=wanted.all_tags(),
-        raise_on_error=False,
-    )
-    return result.run_id
+    run_id = str(uuid4())
+    with Store.of(settings).locks.launch(run_id):
+        job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            run_config={**(wanted.run_config or {}), **_QUIET},
+            tags={**wanted.all_tags(), HERE_TAG: "command"},
+            raise_on_error=False,
+        )
+    return run_id
 
 
 def _queue(instance: dg.DagsterInstance, wanted: Launch) -> str:
-    run_id = dg.DagsterRun(job_name=wanted.job).run_id
+    run_id = str(uuid4())
     command = [
         *(sys.executable, "-m", "dagster", "job", "launch", "-m", LOCATION, "-j", wanted.job),
         *("--run-id", run_id, "--tags", json.dumps(wanted.all_tags())),

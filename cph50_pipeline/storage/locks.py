@@ -30,6 +30,11 @@ def run_lock_name(run_id: str) -> str:
     return f"run-{run_id}"
 
 
+def launch_lock_name(run_id: str) -> str:
+    """The name, for `Locks.is_held`, of the lock of a command that runs a run in its own process."""
+    return f"launch-{run_id}"
+
+
 def month_lock_name(month: str) -> str:
     """The name, for `Locks.is_held`, of a month's lock."""
     return f"month-{month}"
@@ -79,12 +84,20 @@ class Locks:
         Raises:
             LockedError: when another process is that run.
         """
-        name = run_lock_name(run_id)
-        with self._hold(name, f"run {run_id}", timeout_seconds):
-            try:
-                yield
-            finally:
-                self._path(name).unlink(missing_ok=True)
+        with self._hold_and_remove(run_lock_name(run_id), f"run {run_id}", timeout_seconds):
+            yield
+
+    @contextmanager
+    def launch(self, run_id: str) -> Iterator[None]:
+        """Hold the lock that shows that a command is alive that runs a run itself; its file goes with it.
+
+        Unlike the run's own lock it is taken before Dagster knows of the run.
+
+        Raises:
+            LockedError: when another process launches that run.
+        """
+        with self._hold_and_remove(launch_lock_name(run_id), f"run {run_id}", NO_WAIT_SECONDS):
+            yield
 
     @contextmanager
     def session(self, session_id: str, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
@@ -140,6 +153,14 @@ class Locks:
                 return True
         except TransientError:
             return False
+
+    @contextmanager
+    def _hold_and_remove(self, name: str, what: str, timeout_seconds: float) -> Iterator[None]:
+        with self._hold(name, what, timeout_seconds):
+            try:
+                yield
+            finally:
+                self._path(name).unlink(missing_ok=True)
 
     @contextmanager
     def _hold(self, name: str, what: str, timeout_seconds: float) -> Iterator[int]:

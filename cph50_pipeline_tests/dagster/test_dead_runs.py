@@ -153,3 +153,13 @@ def test_a_tick_of_the_sensor_sweeps(home: Home, run: dg.DagsterRun) -> None:
         process.wait()
     home.evaluate("charger_sensor")
     assert status_of(home, run) is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_whose_command_died_before_dagster_began_it_is_swept_at_once(collected: Home) -> None:
+    job = collected.defs.resolve_job_def("charging_job")
+    tags = {"cph50/launched_by": "command"}
+    killed = collected.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+    alive = collected.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+    locks = collected.store().locks
+    with locks.launch(alive.run_id):
+        assert sweep_dead_runs(collected.instance, locks, logging.getLogger("test")) == [killed.run_id]
