@@ -56,7 +56,7 @@ def measure(effort: Effort) -> Row:
     """A session of our household against a run of one empty asset, both started by a sensor."""
     with ExitStack() as stack:
         ours, empty = _household(stack, SHORT_HISTORY_MONTHS), _empty(stack)
-        trips = [(ours(), empty()) for _ in range(effort.times(9, 3))]
+        trips = [(ours(), empty()) for _ in range(effort.times(5, 3))]
     return _row("session", LIMIT, "a sensor-triggered run of one empty asset", trips)
 
 
@@ -64,7 +64,7 @@ def measure_history(effort: Effort) -> Row:
     """A session after ten years against a session after one."""
     with ExitStack() as stack:
         long, short = _household(stack, LONG_HISTORY_MONTHS), _household(stack, SHORT_HISTORY_MONTHS)
-        trips = [(long(), short()) for _ in range(effort.times(9, 3))]
+        trips = [(long(), short()) for _ in range(effort.times(5, 3))]
     return _row("history", HISTORY_LIMIT, "the same with 1 year of history", trips)
 
 
