@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import dagster as dg
 import pytest
 
+from cph50_pipeline.defs.checks import CHECKS
 from cph50_pipeline.defs.jobs import (
     ATTRIBUTION_JOB,
     CHARGING_JOB,
@@ -32,17 +35,27 @@ JANUARY = "2026-01"
     ("job", "assets"),
     [
         (CHARGING_JOB, MONTH | {"vehicle_classifier"}),
-        (SESSION_JOB, MONTH),
         (WEEKLY_REFRESH_JOB, MONTH),
         (MONTHLY_CLOSURE_JOB, MONTH),
         (ATTRIBUTION_JOB, MONTH - {"chargepoint_activity", "session_samples"} | {"vehicle_classifier"}),
     ],
 )
 def test_a_job_makes_its_assets_and_checks_them(home: Home, job: str, assets: set[str]) -> None:
+    made, checked = made_and_checked(home, job)
+    assert made == assets
+    assert checked == assets - {"vehicle_classifier"}
+
+
+def test_a_run_for_one_session_makes_the_whole_month_and_checks_the_file_that_people_read(home: Home) -> None:
+    assert made_and_checked(home, SESSION_JOB) == (MONTH, {"session_cache"})
+
+
+def made_and_checked(home: Home, job: str) -> tuple[set[str], set[str]]:
+    """The assets that a job makes, and those of which it asks every check."""
     layer = home.defs.resolve_job_def(job).asset_layer
-    assert {key.to_user_string() for key in layer.selected_asset_keys} == assets
-    checked = {key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys}
-    assert assets - {"vehicle_classifier"} <= checked
+    asked = Counter(key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys)
+    assert set(asked.values()) == {len(CHECKS)}
+    return {key.to_user_string() for key in layer.selected_asset_keys}, set(asked)
 
 
 def test_scheduled_jobs_retry_patiently_and_those_that_sensors_repeat_do_not(home: Home) -> None:
