@@ -78,7 +78,17 @@ def draw_day(seed: int, day: date, *, third_car: bool) -> list[PlugInDraw]:
     first, second = draw.sample((EMBER, TIDE), 2)
     if third_car and kind is DayKind.SCHEDULED and _guest_comes(seed, day):
         first = GUEST
-    draws = _night(kind, day, first, second, draw) if begins_at_midnight(seed, day) else []
+    return draw_plug_ins(kind, day, first, second, draw, night_is_free=begins_at_midnight(seed, day))
+
+
+def draw_plug_ins(
+    kind: DayKind, day: date, first: Car, second: Car, draw: Random, *, night_is_free: bool
+) -> list[PlugInDraw]:
+    """The plug-ins of a day of this kind, on which `first` is the car that charges and `second` the other one.
+
+    `night_is_free` is False when a car is still plugged in from the evening before.
+    """
+    draws = _night(kind, day, first, second, draw) if night_is_free else []
     return draws + _daytime(kind, first, second, draw)
 
 

@@ -30,6 +30,7 @@ DEFAULT_SEED = 50
 DEFAULT_ZONE = ZoneInfo("America/Los_Angeles")
 DEFAULT_HISTORY_START = date(2025, 1, 1)
 AMPERAGE_LIMITS = (16, 20, 24, 28, 32, 40, 48, 50)
+PLATEAU_SPREAD = 0.003
 _PUBLIC_KW = 6.06
 _WRONG_END_SHARE = 0.05  # of the sessions that can have one: about 2 % of all
 _SWAPPED_ID_SHARE = 0.2  # of swaps
@@ -158,10 +159,16 @@ def plan_session(
     end: datetime,
     energy_kwh: float,
     draw: Random,
+    *,
+    spread: float = PLATEAU_SPREAD,
 ) -> PlannedSession:
-    """A session in which `car` takes `energy_kwh` as fast as it can, or as much of it as fits."""
+    """A session in which `car` takes `energy_kwh` as fast as it can, or as much of it as fits.
+
+    `spread` is the standard deviation between a car's own sessions as a share of its plateau, what the hour of
+    the day does to the voltage aside.
+    """
     seconds = (end - start).total_seconds()
-    plateau_kw = _plateau_kw(charger, kind, car, draw)
+    plateau_kw = _plateau_kw(charger, kind, car, spread, draw)
     waves = _waves(start, charger.zone, draw)
     return PlannedSession(
         session_id=session_id_at(start, kind),
@@ -201,11 +208,11 @@ def _bursts(
     return (first,)
 
 
-def _plateau_kw(charger: Charger, kind: SessionKind, car: Car, draw: Random) -> float:
+def _plateau_kw(charger: Charger, kind: SessionKind, car: Car, spread: float, draw: Random) -> float:
     if kind == "trickle":
         return draw.uniform(0.3, 1.3)
     nominal_kw = _PUBLIC_KW if kind == "public" else car.plateau_kw(charger.amperage_limit)
-    return nominal_kw * (1 + draw.gauss(0, 0.003))
+    return nominal_kw * (1 + draw.gauss(0, spread))
 
 
 def _waves(start: datetime, zone: ZoneInfo, draw: Random) -> tuple[Wave, ...]:
