@@ -233,7 +233,7 @@ def _seen(
     scenario: Scenario, session: PlannedSession, limit: int, plug_in_id: str, day: int
 ) -> SimulatedSession:
     draw = Random(f"{session.session_id}:{session.car.vehicle_id}:seen")
-    readings = _readings(scenario.view, session, draw)
+    readings = seen_readings(session, scenario.view, draw.randint(15, 45))
     broken = [_zeroed(reading, scenario.zeroed_share, draw) for reading in readings]
     return SimulatedSession(
         session_id=str(session.session_id),
@@ -250,9 +250,15 @@ def _seen(
     )
 
 
-def _readings(view: View, session: PlannedSession, draw: Random) -> list[Reading]:
-    """The distinct readings: one an instant, of which the window's word goes first."""
-    window = {reading.at: reading for reading in _window(session, draw)} if view != "curve" else {}
+def seen_readings(session: PlannedSession, view: View, delay_seconds: int) -> list[Reading]:
+    """The distinct readings in order of time, as the pipeline gets them from ChargePoint's answers.
+
+    Args:
+        session: What truly happens.
+        view: What of it is known.
+        delay_seconds: From its start to the first live look.
+    """
+    window = {} if view == "curve" else {reading.at: reading for reading in _window(session, delay_seconds)}
     if view == "opening":
         return list(window.values())
     kept = {
@@ -265,13 +271,14 @@ def _readings(view: View, session: PlannedSession, draw: Random) -> list[Reading
     return sorted([*kept.values(), *window.values()], key=lambda reading: reading.at)
 
 
-def _window(session: PlannedSession, draw: Random) -> Iterable[Reading]:
-    """What thirty looks at ten seconds bring: the charger's last reading at each of them."""
-    first_look = session.start + timedelta(seconds=draw.randint(15, 45))
+def _window(session: PlannedSession, delay_seconds: int) -> Iterable[Reading]:
+    """What the looks bring: at each of them the charger's last reading; the one that meets the end is the last."""
     for number in range(LOOKS):
-        look = first_look + timedelta(seconds=LOOK_SECONDS * number)
+        look = session.start + timedelta(seconds=delay_seconds + LOOK_SECONDS * number)
         at = session.reading_at(look)
         yield _reading(at, session.energy_kwh_by(at), session.power_kw_at(at), "window")
+        if look >= session.end:
+            return
 
 
 def _reading(at: datetime, energy_kwh: float | None, power_kw: float | None, origin: Origin) -> Reading:

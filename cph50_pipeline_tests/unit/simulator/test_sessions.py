@@ -79,3 +79,12 @@ def test_a_cut_session_ends_with_what_it_had(session: PlannedSession) -> None:
 def test_an_id_tells_when_it_was_given(seconds: int, kind: str) -> None:
     start = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     assert start_of_id(session_id_at(start, kind)) == start  # type: ignore[arg-type]
+
+
+def test_charges_without_spread_have_one_level() -> None:
+    charger, end = Charger(DEFAULT_ZONE, 40), START + timedelta(hours=6)
+    plans = [
+        plan_session(charger, "scheduled", TIDE, START, end, 45.0, Random(seed), spread=0.0)
+        for seed in range(8)
+    ]
+    assert {plan.curve.bursts[0].plateau_kw for plan in plans} == {TIDE.plateau_kw(40)}
