@@ -1,8 +1,9 @@
-"""Which car a session's readings resemble: the interface of every classifier, and the one in use.
+"""Which car a session's fingerprint resembles: the interface of every classifier, and the released model.
 
-`NearestPlateau` compares the plateau with the plateaus of labelled sessions and rejects what resembles
-none of them. A released model is plain JSON. No file is touched here; that a label by hand goes first is
-the business of `classification.py`.
+The model holds, of each car, the levels at which it charged, its own scatter, and traits such as its ramp. It weighs
+them into probabilities, refuses what resembles no car, and is never surer than its own record. It is plain JSON:
+learned with scikit-learn by `training.py`, applied here without. No file is touched; that a label by hand goes first
+is the business of `classification.py`.
 """
 
 from __future__ import annotations
@@ -10,31 +11,71 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, fmean, median
-from typing import Any, Literal, Protocol, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.vehicles.config import explain
-from cph50_pipeline.vehicles.features import MINIMUM_POWER_KW, Plateau, plateau_power_kw
+from cph50_pipeline.vehicles.features import MINIMUM_POWER_KW, Fingerprint, Measure
+from cph50_pipeline.vehicles.levels import Level, Regime, levels_under, student_density
+from cph50_pipeline.vehicles.scores import Scores
+from cph50_pipeline.vehicles.supply import Likelihood, Offset, SupplyPath, follow
 
-# What the spread between a car's own sessions is taken for until labels say otherwise, and the number of
-# labels that this expectation weighs.
-EXPECTED_SPREAD = 0.008
-EXPECTED_SPREAD_WEIGHT = 4
-# A plateau further from every car than this many standard deviations belongs to none of them.
-REJECTION_DISTANCE = 3.0
+if TYPE_CHECKING:
+    from cph50_pipeline.vehicles.supply import Grid
+
 # Below this share of the probability the nearest car is a guess between cars, not an answer.
 MINIMUM_POSTERIOR = 0.6
 # How likely a car that nobody has labelled is beforehand; it may draw anything up to the charger's limit.
 STRANGER_PRIOR = 0.02
 CHARGER_LIMIT_KW = 12.0
+STRANGER_DENSITY = 1 / math.log(CHARGER_LIMIT_KW / MINIMUM_POWER_KW)
+# No single kind of evidence may outweigh all others, however far apart two cars are.
+STRONGEST_EVIDENCE = 10.0
+# A trait known from fewer of a car's sessions is no evidence.
+TRAIT_SESSIONS = 3
 
 _NOUN = {"power": "distinct readings", "counter": "spans of the counter"}
+
+
+class Evidence(StrEnum):
+    """What is weighed between cars; the plateau first, then the traits of a session."""
+
+    PLATEAU = "plateau"
+    RAMP = "ramp_seconds"
+    RIPPLE = "ripple"
+    DRIFT = "early_drift"
+    TAPER = "taper_seconds"
+
+
+TRAITS = (Evidence.RAMP, Evidence.RIPPLE, Evidence.DRIFT, Evidence.TAPER)
+PLATEAU_ALONE: Mapping[Evidence, float] = {
+    evidence: float(evidence is Evidence.PLATEAU) for evidence in Evidence
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One session as a classifier sees it.
+
+    Attributes:
+        start: When it began (aware).
+        fingerprint: What its readings say; None when it never charged steadily, or elsewhere.
+        candidates: The cars that were in the household on its day.
+        label: A person's word on it. It fixes the supply's level there; the session itself is judged without it.
+    """
+
+    session_id: str
+    start: datetime
+    fingerprint: Fingerprint | None
+    candidates: tuple[str, ...]
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +86,15 @@ class Verdict:
         vehicle_id: A candidate, or "unknown".
         confidence: The probability that it is this car, below 1; 0 for "unknown".
         reason: Why, for a person to read.
-        is_stranger: Whether the session charged steadily and yet resembles no candidate.
+        is_stranger: Whether the session charged steadily and yet resembles no candidate, or two alike.
+        probabilities: Of each candidate that the model knows; what is missing to 1 is none of them.
     """
 
     vehicle_id: str
     confidence: float
     reason: str
     is_stranger: bool = False
+    probabilities: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:  # noqa: D105 - the attributes say it
         if not 0 <= self.confidence < 1:
@@ -59,68 +102,140 @@ class Verdict:
 
 
 class VehicleClassifier(Protocol):
-    """Names the car of a session, or refuses to."""
+    """Names the cars of sessions, or refuses to."""
 
     @property
     def version(self) -> str:
-        """Changes when, and only when, the same readings may be judged differently."""
+        """Changes when, and only when, the same sessions may be judged differently."""
 
-    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
-        """Judge one session by its readings so far.
+    def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
+        """Judge sessions by their readings so far.
 
         Args:
-            readings: In any order; the first minutes are enough for a provisional verdict.
-            candidates: The cars that were in the household on that day.
+            cases: In any order; the first minutes of a session are enough for a provisional verdict.
+            context: Sessions near them in time, which are not asked about but show how the supply stands.
+
+        Returns:
+            A verdict a case, in their order.
         """
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledPlateau:
-    """A session of which a person said which car it was."""
+class Trait(BaseModel):
+    """What a car's labelled sessions say of one trait: its middle, its scatter and how many sessions had it."""
 
-    session_id: str
-    vehicle_id: str
-    plateau: Plateau
+    # defer_build: schemas are built where they are used, because import is budgeted.
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    mean: float
+    spread: float = Field(gt=0)
+    session_count: int = Field(ge=1)
 
 
-class VehiclePlateau(BaseModel):
+class KnownVehicle(BaseModel):
     """What labelled sessions say of one car.
 
     Attributes:
-        plateau_power_kw: The middle of its sessions' plateaus.
-        spread_kw: The standard deviation between its sessions, never less than few labels can vouch for.
         label_count: The sessions it was learned from.
+        spread: How far its sessions scatter about their level (a standard deviation, as a share), never less than so
+            few labels can vouch for.
+        degrees_of_freedom: How well the spread is known (of Student's distribution).
+        rejection_distance: So many spreads from every level, a session is not this car's.
+        regimes: Where it charged, by rising power.
+        traits: By name; those that too few sessions had are left out.
     """
-
-    # defer_build: schemas are built where they are used, because import is budgeted.
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-    plateau_power_kw: float = Field(gt=0)
-    spread_kw: float = Field(gt=0)
-    label_count: int = Field(ge=1)
-
-    def deviation_kw(self, plateau: Plateau) -> float:
-        """The standard deviation to expect between this car's level and one plateau of it."""
-        own_level = self.spread_kw**2 / self.label_count
-        measured = plateau.spread_kw**2 / plateau.reading_count
-        return math.sqrt(self.spread_kw**2 + own_level + measured)
-
-
-class NearestPlateau(BaseModel):
-    """The nearest labelled plateau, with rejection by distance."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
-    kind: Literal["nearest_plateau"] = "nearest_plateau"
-    features: tuple[Literal["plateau_power_kw"]] = ("plateau_power_kw",)
-    rejection_distance: float = Field(default=REJECTION_DISTANCE, gt=0)
-    vehicles: dict[str, VehiclePlateau] = {}
+    label_count: int = Field(ge=1)
+    spread: float = Field(gt=0)
+    degrees_of_freedom: float = Field(gt=0)
+    rejection_distance: float = Field(gt=0)
+    regimes: tuple[Regime, ...] = Field(min_length=1)
+    traits: dict[Evidence, Trait] = {}
+
+    def deviation(self, level: Level, measured: float, offset_sigma: float = 0.0) -> float:
+        """The standard deviation to expect between a level and one session's plateau (of logarithms).
+
+        Args:
+            measured: The plateau's own relative uncertainty.
+            offset_sigma: How unsure the supply's offset is.
+        """
+        own = self.spread * math.sqrt(1 + 1 / level.label_count)
+        return math.hypot(own, level.extra_spread, measured, offset_sigma)
+
+
+class TrackRecord(BaseModel):
+    """How often the model was right about labelled sessions that it had not seen yet.
+
+    Attributes:
+        judged: Sessions to which it gave a car.
+        right: Those of them to which it gave the right one.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
+
+    judged: int = Field(default=0, ge=0)
+    right: int = Field(default=0, ge=0)
+
+    @property
+    def trust(self) -> float:
+        """The share of its verdicts to rely on: Jeffreys' estimate, 0.5 without a record and never 1."""
+        return (self.right + 0.5) / (self.judged + 1)
+
+
+class Training(BaseModel):
+    """What the model was learned from and how well it did. For people; judging does not look at it.
+
+    Attributes:
+        labels: Labelled sessions with steady charging, by car.
+        first_session: The day of the first of them, and of the last.
+        validated: How it judged each session from those before it; None when there were too few.
+        doubted: Labelled sessions of which all others say another car.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
+
+    labels: dict[str, int] = {}
+    first_session: str | None = None
+    last_session: str | None = None
+    validated: Scores | None = None
+    doubted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """How one car explains a session: its nearest level, how far away (in deviations), and how densely."""
+
+    level: Level
+    distance: float
+    density: float
+
+
+class VehicleModel(BaseModel):
+    """The released model. Without vehicles it knows no car.
+
+    Attributes:
+        evidence_weights: How much each kind of evidence counts, fitted on sessions the model had not seen.
+        record: What its confidence is multiplied with.
+        rolled_back: Versions that a person took back; they are not released again by themselves.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    kind: Literal["plateau_levels"] = "plateau_levels"
+    vehicles: dict[str, KnownVehicle] = {}
+    evidence_weights: dict[Evidence, float] = dict(PLATEAU_ALONE)
+    supply: SupplyPath = SupplyPath()
+    record: TrackRecord = TrackRecord()
+    training: Training = Training()
+    rolled_back: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         """A digest of the parameters."""
-        parameters = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return f"{self.kind}-{hashlib.sha256(parameters.encode()).hexdigest()[:12]}"
+        parameters = self.model_dump(mode="json", exclude={"training", "rolled_back"})
+        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+        return f"{self.kind}-{digest[:12]}"
 
     def document(self) -> dict[str, Any]:
         """The model as JSON that a person can read and compare."""
@@ -136,77 +251,143 @@ class NearestPlateau(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            remedy = "Restore it from git or train again"
+            remedy = "Restore it from git, or train again with `cph50 train`"
             raise BadInputError(f"{name}: {explain(error)}", remedy=remedy) from None
 
-    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
-        """See `VehicleClassifier.classify`."""
-        plateau = plateau_power_kw(readings)
-        if plateau is None:
+    def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
+        """See `VehicleClassifier.judge`."""
+        offsets = self.offsets([*cases, *context])
+        return [self.judge_one(case, offset) for case, offset in zip(cases, offsets, strict=False)]
+
+    def offsets(self, cases: Sequence[Case]) -> list[Offset]:
+        """The supply's offset at each session, as the others show it."""
+        likelihoods = [self._likelihood(case) for case in cases]
+        return follow([case.start for case in cases], likelihoods, self.supply, leave_out=True)
+
+    def judge_one(self, case: Case, offset: Offset) -> Verdict:
+        """Judge one session, given how the supply stands."""
+        seen = case.fingerprint
+        if seen is None:
             return Verdict(UNKNOWN_VEHICLE, 0.0, "no steady charging seen")
-        return self.judge(plateau, candidates)
-
-    def judge(self, plateau: Plateau, candidates: Collection[str]) -> Verdict:
-        """Name the car of one plateau, or "unknown"."""
-        known = {id_: self.vehicles[id_] for id_ in sorted(candidates) if id_ in self.vehicles}
-        measured = f"plateau {plateau.power_kw:.2f} kW from {plateau.reading_count} {_NOUN[plateau.origin]}"
-        if not known:
+        matches = self._matches(seen, case.candidates, offset)
+        measured = f"plateau {_spoken(seen)} from {seen.reading_count} {_NOUN[seen.origin]}"
+        if not matches:
             return Verdict(UNKNOWN_VEHICLE, 0.0, f"{measured}; no candidate car has labelled sessions")
-        likelihoods = _likelihoods(plateau, known)
-        # Far from every car all densities are zero; the distance still tells which is nearest.
-        best = max(known, key=lambda id_: (likelihoods[id_], -_distance(plateau, known[id_]), id_))
-        vehicle = known[best]
-        compared = f"{measured}; nearest is {best} at {vehicle.plateau_power_kw:.2f} kW"
-        if _distance(plateau, vehicle) > self.rejection_distance:
-            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, too far away", is_stranger=True)
-        posterior = _posterior(best, likelihoods)
-        if posterior < MINIMUM_POSTERIOR:
-            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, another is as near", is_stranger=True)
-        confidence = round(posterior * _vouched_share(vehicle.label_count), 4)
-        return Verdict(best, confidence, f"{compared} ({vehicle.label_count} labelled)")
+        probabilities = self._probabilities(seen, matches)
+        best = max(matches, key=lambda id_: (probabilities[id_], -matches[id_].distance, id_))
+        vehicle, match = self.vehicles[best], matches[best]
+        expected_kw = math.exp(match.level.log_power + offset.value)
+        compared = f"{measured}; {best} is expected at {expected_kw:.2f} kW"
+        if match.distance > vehicle.rejection_distance:
+            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, too far away", True, probabilities)
+        if probabilities[best] < MINIMUM_POSTERIOR:
+            return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, another is as near", True, probabilities)
+        trusted = {id_: round(share * self.record.trust, 4) for id_, share in probabilities.items()}
+        reason = f"{compared} ({_counted(vehicle.label_count, 'label')})"
+        return Verdict(best, trusted[best], reason, probabilities=trusted)
+
+    def evidence(self, seen: Fingerprint, vehicle_id: str, rival_id: str, offset: Offset) -> list[float]:
+        """How much each kind of evidence speaks for one car against another (log-likelihood ratios)."""
+        matches = self._matches(seen, (vehicle_id, rival_id), offset)
+        return self._evidence(seen, vehicle_id, rival_id, matches)
+
+    def _matches(self, seen: Fingerprint, candidates: Sequence[str], offset: Offset) -> dict[str, _Match]:
+        return {
+            id_: _match(seen, self.vehicles[id_], offset)
+            for id_ in sorted(candidates)
+            if id_ in self.vehicles
+        }
+
+    def _probabilities(self, seen: Fingerprint, matches: Mapping[str, _Match]) -> dict[str, float]:
+        """Of each car among the known ones and a car that nobody has labelled."""
+        best = max(matches, key=lambda id_: matches[id_].density)
+        log_odds = {id_: self._weighed(self._evidence(seen, id_, best, matches)) for id_ in matches}
+        prior = (1 - STRANGER_PRIOR) / len(matches)
+        weights = {id_: prior * matches[best].density * math.exp(odds) for id_, odds in log_odds.items()}
+        total = sum(weights.values()) + STRANGER_PRIOR * STRANGER_DENSITY
+        return {id_: weight / total for id_, weight in weights.items()}
+
+    def _weighed(self, evidence: Sequence[float]) -> float:
+        """All kinds of evidence together (a logarithm of odds)."""
+        return sum(
+            self.evidence_weights.get(kind, 0.0) * ratio
+            for kind, ratio in zip(Evidence, evidence, strict=True)
+        )
+
+    def _evidence(
+        self, seen: Fingerprint, vehicle_id: str, rival_id: str, matches: Mapping[str, _Match]
+    ) -> list[float]:
+        mine = self._log_likelihoods(seen, vehicle_id, matches[vehicle_id])
+        other = self._log_likelihoods(seen, rival_id, matches[rival_id])
+        ratios = (mine[kind] - other[kind] for kind in Evidence)
+        return [max(-STRONGEST_EVIDENCE, min(STRONGEST_EVIDENCE, ratio)) for ratio in ratios]
+
+    def _log_likelihoods(self, seen: Fingerprint, vehicle_id: str, match: _Match) -> dict[Evidence, float]:
+        vehicle = self.vehicles[vehicle_id]
+        traits = {evidence: _trait_log_likelihood(seen, vehicle, evidence) for evidence in TRAITS}
+        return {Evidence.PLATEAU: math.log(max(match.density, 1e-300)), **traits}
+
+    def _likelihood(self, case: Case) -> Likelihood:
+        """What one session says of the supply's offset; of a labelled one the car is known."""
+        seen = case.fingerprint
+        if seen is None:
+            return None
+        cars = case.candidates if case.label is None else (case.label,)
+        known = [self.vehicles[id_] for id_ in sorted(cars) if id_ in self.vehicles]
+        if not known:
+            return None
+        log_power, measured = _log_of(seen.power_kw)
+        shares = [(1 - STRANGER_PRIOR) / len(known)] * len(known)
+
+        def likelihood(grid: Grid) -> Grid:
+            density = STRANGER_PRIOR * STRANGER_DENSITY
+            for share, vehicle in zip(shares, known, strict=True):
+                levels = levels_under(vehicle.regimes, seen.amperage_limit)
+                labels = sum(level.label_count for level in levels)
+                for level in levels:
+                    deviation = vehicle.deviation(level, measured)
+                    distance = (log_power - grid - level.log_power) / deviation
+                    weight = share * level.label_count / labels / deviation
+                    density = density + weight * student_density(distance, vehicle.degrees_of_freedom)
+            return density  # type: ignore[return-value]
+
+        return likelihood
 
 
-def fit(labelled: Iterable[LabelledPlateau]) -> NearestPlateau:
-    """The model that these labelled sessions support; without any, a model that knows no car."""
-    by_vehicle: dict[str, list[float]] = {}
-    for session in labelled:
-        if session.vehicle_id != UNKNOWN_VEHICLE:
-            by_vehicle.setdefault(session.vehicle_id, []).append(session.plateau.power_kw)
-    return NearestPlateau(vehicles={id_: _learn(powers) for id_, powers in sorted(by_vehicle.items())})
+def _match(seen: Fingerprint, vehicle: KnownVehicle, offset: Offset) -> _Match:
+    log_power, measured = _log_of(seen.power_kw)
+    levels = levels_under(vehicle.regimes, seen.amperage_limit)
+    labels = sum(level.label_count for level in levels)
+    density, nearest = 0.0, (math.inf, levels[0])
+    for level in levels:
+        deviation = vehicle.deviation(level, measured, offset.sigma)
+        distance = abs(log_power - offset.value - level.log_power) / deviation
+        share = level.label_count / labels
+        density += share * student_density(distance, vehicle.degrees_of_freedom) / deviation
+        nearest = min(nearest, (distance, level), key=lambda pair: pair[0])
+    return _Match(nearest[1], nearest[0], density)
 
 
-def _learn(powers_kw: Sequence[float]) -> VehiclePlateau:
-    """A car's level and spread. Few labels cannot make a spread small: the expected one counts with them."""
-    level = median(powers_kw)
-    expected_variance = (EXPECTED_SPREAD * level) ** 2
-    # The mean of the squares, not a robust spread: robust ones are worthless for three labels.
-    observed_variance = fmean((power - level) ** 2 for power in powers_kw)
-    weight = EXPECTED_SPREAD_WEIGHT + len(powers_kw)
-    variance = (EXPECTED_SPREAD_WEIGHT * expected_variance + len(powers_kw) * observed_variance) / weight
-    return VehiclePlateau(
-        plateau_power_kw=round(level, 4), spread_kw=round(math.sqrt(variance), 4), label_count=len(powers_kw)
-    )
+def _trait_log_likelihood(seen: Fingerprint, vehicle: KnownVehicle, evidence: Evidence) -> float:
+    """0 where the trait is not measured or not known: it then speaks for nobody."""
+    measure: Measure | None = getattr(seen, evidence.value)
+    trait = vehicle.traits.get(evidence)
+    if measure is None or trait is None:
+        return 0.0
+    deviation = math.hypot(trait.spread * math.sqrt(1 + 1 / trait.session_count), measure.sigma)
+    distance = (measure.value - trait.mean) / deviation
+    return math.log(float(student_density(distance, vehicle.degrees_of_freedom)) / deviation)
 
 
-def _distance(plateau: Plateau, vehicle: VehiclePlateau) -> float:
-    return abs(plateau.power_kw - vehicle.plateau_power_kw) / vehicle.deviation_kw(plateau)
+def _log_of(power_kw: Measure) -> tuple[float, float]:
+    """The logarithm of a power and its uncertainty."""
+    return math.log(power_kw.value), power_kw.sigma / power_kw.value
 
 
-def _likelihoods(plateau: Plateau, known: Mapping[str, VehiclePlateau]) -> dict[str, float]:
-    """How densely each car's sessions lie around this plateau (per kW)."""
-    return {
-        id_: NormalDist(vehicle.plateau_power_kw, vehicle.deviation_kw(plateau)).pdf(plateau.power_kw)
-        for id_, vehicle in known.items()
-    }
+def _spoken(seen: Fingerprint) -> str:
+    limit = "" if seen.amperage_limit is None else f" at {seen.amperage_limit:g} A"
+    return f"{seen.power_kw.value:.2f} kW{limit}"
 
 
-def _posterior(vehicle_id: str, likelihoods: Mapping[str, float]) -> float:
-    """The probability of one car among the known ones and a car that nobody has labelled."""
-    prior = (1 - STRANGER_PRIOR) / len(likelihoods)
-    stranger = STRANGER_PRIOR / (CHARGER_LIMIT_KW - MINIMUM_POWER_KW)
-    return prior * likelihoods[vehicle_id] / (prior * sum(likelihoods.values()) + stranger)
-
-
-def _vouched_share(label_count: int) -> float:
-    """How far so many labels can vouch for a car at most: Laplace's rule of succession, never 1."""
-    return (label_count + 1) / (label_count + 2)
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

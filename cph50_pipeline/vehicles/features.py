@@ -1,16 +1,18 @@
-"""What a session's readings tell of the car: the power at which it charged steadily.
+"""What a session's readings tell of the car: its steady power, and how it came there and left it.
 
 Readings come repeated, without power, with power written as zero while the counter climbs, or averaged over
-a pause: none of that may move the plateau. No car is named here (see `classifier.py`).
+a pause: none of that may move the plateau. Everything is measured with its uncertainty, so that what the first
+minutes show and what the whole curve shows can be compared. No car is named here (see `classifier.py`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
-from statistics import median
+from statistics import StatisticsError, linear_regression, median
 from typing import Literal
 
 from cph50_pipeline.charging.model import Reading
@@ -28,6 +30,27 @@ COUNTER_SPANS = (timedelta(minutes=20), timedelta(minutes=5), timedelta(minutes=
 MINIMUM_SPANS = 3
 MINIMUM_SPAN_SHARE = 1 / 2
 _MAD_TO_SIGMA = 1.4826
+# What a plateau ripples at least: two readings that agree by chance are not known better than this.
+LEAST_RIPPLE = 0.004
+
+# Shares of the plateau between which power counts as rising or falling.
+NO_CURRENT = 0.05
+ON_PLATEAU = 0.9
+# A ramp or taper known less well than this tells nothing of the car.
+COARSEST_SIGMA_SECONDS = 300.0
+RIPPLE_READINGS = 5
+DRIFT_READINGS = 4
+EARLY = timedelta(minutes=30)
+
+Origin = Literal["power", "counter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measured value and its standard uncertainty, in the same unit."""
+
+    value: float
+    sigma: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +67,64 @@ class Plateau:
     power_kw: float
     spread_kw: float
     reading_count: int
-    origin: Literal["power", "counter"]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a session's readings, few or all, say of its car. What could not be measured is None.
+
+    Attributes:
+        power_kw: The plateau.
+        amperage_limit: The charger's limit in amperes, where it was observed.
+        power_per_ampere_kw: The plateau by that limit (kW/A).
+        ramp_seconds: From the first current to the plateau.
+        ripple: How far single readings lie from the plateau, as a share of it.
+        early_drift: How the first half hour of the plateau rises or falls, as a share of it an hour.
+        taper_seconds: From the plateau's end to the last current; None when the charge was cut or still runs.
+        reading_count: Distinct readings, or spans of the counter, that lie on the plateau.
+        origin: Where the plateau was read: from "power", or from the "counter" where power is missing.
+    """
+
+    power_kw: Measure
+    amperage_limit: float | None
+    power_per_ampere_kw: Measure | None
+    ramp_seconds: Measure | None
+    ripple: Measure | None
+    early_drift: Measure | None
+    taper_seconds: Measure | None
+    reading_count: int
+    origin: Origin
+
+
+def fingerprint(readings: Iterable[Reading], amperage_limit: float | None = None) -> Fingerprint | None:
+    """What the readings so far, in any order, say of the car.
+
+    Args:
+        readings: Of one session; repeated ones count once.
+        amperage_limit: The charger's limit in amperes while they were taken, None when nobody saw it.
+
+    Returns:
+        None when the car idled, trickled, only passed through levels, or was seen too briefly to tell.
+    """
+    telling = telling_readings(readings)
+    plateau = _plateau_of(telling)
+    if plateau is None:
+        return None
+    level_kw = Measure(plateau.power_kw, _uncertainty_kw(plateau))
+    powers = _powers(telling) if plateau.origin == "power" else []
+    on_plateau = [(second, power) for second, power in powers if _is_on(power, plateau.power_kw)]
+    return Fingerprint(
+        power_kw=level_kw,
+        amperage_limit=amperage_limit,
+        power_per_ampere_kw=_per_ampere(level_kw, amperage_limit),
+        ramp_seconds=_ramp(powers, plateau.power_kw),
+        ripple=_ripple(plateau) if plateau.origin == "power" else None,
+        early_drift=_early_drift(on_plateau, plateau.power_kw),
+        taper_seconds=_taper(powers, plateau.power_kw),
+        reading_count=plateau.reading_count,
+        origin=plateau.origin,
+    )
 
 
 def plateau_power_kw(readings: Iterable[Reading]) -> Plateau | None:
@@ -58,7 +138,10 @@ def plateau_power_kw(readings: Iterable[Reading]) -> Plateau | None:
     Returns:
         None when the car idled, trickled, only passed through levels, or was seen too briefly to tell.
     """
-    telling = telling_readings(readings)
+    return _plateau_of(telling_readings(readings))
+
+
+def _plateau_of(telling: Sequence[Reading]) -> Plateau | None:
     powers = [reading.power_kw for reading in telling if reading.power_kw is not None]
     level = _level(_charging(powers), MINIMUM_READINGS, MINIMUM_SHARE)
     if level:
@@ -130,7 +213,91 @@ def _level(ordered_kw: Sequence[float], minimum_count: int, minimum_share: float
     return best if enough else ()
 
 
-def _plateau(level_kw: Sequence[float], origin: Literal["power", "counter"]) -> Plateau:
+def _plateau(level_kw: Sequence[float], origin: Origin) -> Plateau:
     power_kw = median(level_kw)
     spread_kw = _MAD_TO_SIGMA * median(abs(value - power_kw) for value in level_kw)
     return Plateau(round(power_kw, 4), round(spread_kw, 4), len(level_kw), origin)
+
+
+def _uncertainty_kw(plateau: Plateau) -> float:
+    ripple_kw = max(plateau.spread_kw, LEAST_RIPPLE * plateau.power_kw)
+    return ripple_kw / math.sqrt(plateau.reading_count)
+
+
+def _per_ampere(power_kw: Measure, amperage_limit: float | None) -> Measure | None:
+    if not amperage_limit:
+        return None
+    return Measure(power_kw.value / amperage_limit, power_kw.sigma / amperage_limit)
+
+
+def _powers(telling: Sequence[Reading]) -> list[tuple[float, float]]:
+    """Power (kW) by seconds since the first reading."""
+    return [
+        ((reading.at - telling[0].at).total_seconds(), reading.power_kw)
+        for reading in telling
+        if reading.power_kw is not None
+    ]
+
+
+def _is_on(power_kw: float, level_kw: float) -> bool:
+    return abs(power_kw - level_kw) <= LEVEL_WIDTH * level_kw
+
+
+def _ramp(powers: Sequence[tuple[float, float]], level_kw: float) -> Measure | None:
+    """From the first current to the plateau: each end lies somewhere between two readings."""
+    arrival = next((i for i, (_, power) in enumerate(powers) if power >= ON_PLATEAU * level_kw), 0)
+    without = [i for i in range(arrival) if powers[i][1] < NO_CURRENT * level_kw]
+    if not without:  # the readings begin when the ramp has begun or is over
+        return None
+    begin = without[-1]
+    return _between(powers[begin][0], powers[begin + 1][0], powers[arrival - 1][0], powers[arrival][0])
+
+
+def _taper(powers: Sequence[tuple[float, float]], level_kw: float) -> Measure | None:
+    """From the plateau to the last current, when power fell and then stayed away."""
+    departure = max((i for i, (_, power) in enumerate(powers) if _is_on(power, level_kw)), default=None)
+    if departure is None:
+        return None
+    over = next(
+        (i for i in range(departure + 1, len(powers)) if powers[i][1] < NO_CURRENT * level_kw), len(powers)
+    )
+    if over == len(powers) or over == departure + 1:  # it still runs, or was cut
+        return None
+    return _between(powers[departure][0], powers[departure + 1][0], powers[over - 1][0], powers[over][0])
+
+
+def _between(begin: float, begin_by: float, end: float, end_by: float) -> Measure | None:
+    """The time between two moments, each known to lie evenly in an interval (seconds)."""
+    sigma = math.hypot(begin_by - begin, end_by - end) / math.sqrt(12)
+    if sigma > COARSEST_SIGMA_SECONDS:
+        return None
+    return Measure(max(0.0, (end + end_by - begin - begin_by) / 2), max(sigma, 1.0))
+
+
+def _ripple(plateau: Plateau) -> Measure | None:
+    if plateau.reading_count < RIPPLE_READINGS:
+        return None
+    ripple = plateau.spread_kw / plateau.power_kw
+    return Measure(ripple, max(ripple, LEAST_RIPPLE) / math.sqrt(2 * (plateau.reading_count - 1)))
+
+
+def _early_drift(on_plateau: Sequence[tuple[float, float]], level_kw: float) -> Measure | None:
+    early = [pair for pair in on_plateau if pair[0] - on_plateau[0][0] <= EARLY.total_seconds()]
+    if len(early) < DRIFT_READINGS:
+        return None
+    hours = [second / 3600 for second, _ in early]
+    shares = [power / level_kw for _, power in early]
+    try:
+        line = linear_regression(hours, shares)
+    except StatisticsError:  # all at one instant
+        return None
+    residual = math.sqrt(
+        sum(
+            (share - line.intercept - line.slope * hour) ** 2
+            for hour, share in zip(hours, shares, strict=True)
+        )
+        / (len(early) - 2)
+    )
+    middle = sum(hours) / len(hours)
+    leverage = math.sqrt(sum((hour - middle) ** 2 for hour in hours))
+    return Measure(line.slope, max(residual, LEAST_RIPPLE) / leverage)
