@@ -104,7 +104,7 @@ class HouseholdAnswers:
         session = self._running(now, home_only=True)
         is_drawing = session is not None and session.power_kw_at(session.reading_at(now)) > 0
         plugged_in = "CHARGING" if is_drawing else "NOT_CHARGING"
-        limit = self.household.plan.charger.amperage_limit
+        limit = self.household.charger_at(now).amperage_limit
         return charger_status("AVAILABLE" if session is None else plugged_in, limit)
 
     def _running(self, now: datetime, *, home_only: bool) -> PlannedSession | None:

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.simulator.faults import Fault
+from cph50_pipeline.simulator.plug_ins import LiveHousehold
 from cph50_pipeline.simulator.state import SimulatorState
 
 _FAULTS = TypeAdapter(list[Fault])
@@ -34,6 +35,11 @@ class _PlugInOrder(_Order):
     at: AwareDatetime | None = None
 
 
+class _LimitOrder(_Order):
+    amperes: int
+    at: AwareDatetime | None = None
+
+
 class _ClockOrder(_Order):
     now: AwareDatetime | None = None
     advance_seconds: float | None = None
@@ -41,7 +47,7 @@ class _ClockOrder(_Order):
 
 
 def build_control_routes(state: SimulatorState) -> list[BaseRoute]:
-    """`/_simulator/faults`, `/_simulator/plug-in`, `/_simulator/clock` and `/_simulator/requests`."""
+    """`/_simulator/` `faults`, `plug-in`, `amperage-limit`, `clock` and `requests`."""
     return [
         _route(
             "/_simulator/faults", "GET", lambda body: [fault.model_dump() for fault in state.faults.waiting()]
@@ -49,6 +55,7 @@ def build_control_routes(state: SimulatorState) -> list[BaseRoute]:
         _route("/_simulator/faults", "POST", lambda body: _add_faults(state, body)),
         _route("/_simulator/faults", "DELETE", lambda body: state.faults.clear()),
         _route("/_simulator/plug-in", "POST", lambda body: _plug_in(state, body)),
+        _route("/_simulator/amperage-limit", "POST", lambda body: _set_amperage_limit(state, body)),
         _route("/_simulator/clock", "GET", lambda body: _shown(state)),
         _route("/_simulator/clock", "POST", lambda body: _set_clock(state, body)),
         _route("/_simulator/requests", "GET", lambda body: [asdict(one) for one in state.requests]),
@@ -71,16 +78,26 @@ def _add_faults(state: SimulatorState, body: object) -> dict[str, int]:
 
 
 def _plug_in(state: SimulatorState, body: object) -> dict[str, Any]:
-    if state.household is None:
-        raise BadInputError("Recorded answers are replayed: there is no car to plug in")
     order = _PlugInOrder.model_validate(body)
-    session = state.household.plug_in(order.at or state.clock.now(), order.car, order.minutes)
+    session = _household(state).plug_in(order.at or state.clock.now(), order.car, order.minutes)
     return {
         "session_id": str(session.session_id),
         "vehicle_id": session.car.vehicle_id,
         "start": format_instant(session.start),
         "end": format_instant(session.end),
     }
+
+
+def _set_amperage_limit(state: SimulatorState, body: object) -> dict[str, Any]:
+    order = _LimitOrder.model_validate(body)
+    change = _household(state).set_amperage_limit(order.at or state.clock.now(), order.amperes)
+    return {"at": format_instant(change.at), "amperage_limit": change.amperage_limit}
+
+
+def _household(state: SimulatorState) -> LiveHousehold:
+    if state.household is None:
+        raise BadInputError("Recorded answers are replayed: nothing can be done by hand")
+    return state.household
 
 
 def _set_clock(state: SimulatorState, body: object) -> dict[str, Any]:

@@ -86,6 +86,20 @@ class Household:
         self.history_start = history_start
         self._days: dict[date, tuple[PlannedSession, ...]] = {}
 
+    def limited_to(self, amperage_limit: int) -> Household:
+        """The same household under another limit of its charger (A).
+
+        Raises:
+            BadInputError: for a limit that the charger does not offer.
+        """
+        return Household(
+            self.seed,
+            self.zone,
+            third_car=self.third_car,
+            amperage_limit=amperage_limit,
+            history_start=self.history_start,
+        )
+
     def sessions_on(self, day: date) -> tuple[PlannedSession, ...]:
         """The sessions that start on a civil day, in order of start."""
         if day not in self._days:

@@ -39,7 +39,7 @@ class RunningSimulator:
         household: Who charges; the default household when None.
         replay: A folder of recorded answers to serve instead of a household's.
         clock: The simulator's time; the wall clock when None.
-        plug_ins_file: Where plug-ins by hand are remembered; in memory when None.
+        plug_ins_file: Where what is done by hand is remembered; in memory when None.
         account: Who may log in.
         token_lifetime_seconds: How long a token holds on the simulator's clock; None for ever.
         port: 0 picks a free one.
@@ -124,6 +124,14 @@ class RunningSimulator:
             BadInputError: for an unknown car or less than a minute.
         """
         return self.household.plug_in(at or self.clock.now(), car, minutes)
+
+    def set_amperage_limit(self, amperes: int, at: datetime | None = None) -> None:
+        """Change the charger's limit, now or at an instant: sessions that start from then on follow it.
+
+        Raises:
+            BadInputError: for a limit that the charger does not offer.
+        """
+        self.household.set_amperage_limit(at or self.clock.now(), amperes)
 
     def expire_tokens(self) -> None:
         """Refuse every token given so far; the next login gives a good one."""

@@ -241,12 +241,33 @@ def test_another_process_can_plug_a_car_in(http: httpx.Client, client: httpx.Cli
     assert str(ask(client).json()["user_status"]["charging"]["sessionId"]) == plugged["session_id"]
 
 
+def test_another_process_can_change_the_limit_of_the_charger(
+    simulator: RunningSimulator, http: httpx.Client
+) -> None:
+    changed = http.post("_simulator/amperage-limit", json={"amperes": 24}).json()
+    assert changed == {"at": "2025-09-15T18:00:00+00:00", "amperage_limit": 24}
+    http.post("_simulator/plug-in", json={"car": "ember", "minutes": 20})
+    simulator.clock.advance(timedelta(minutes=10))
+    log_in(simulator, http)
+    user_id = http.get("accounts/v1/driver/profile/user").json()["user"]["userId"]
+    chargers = f"hcm/api/v1/configuration/users/{user_id}/chargers"
+    [charger] = http.get(chargers).json()["data"]
+    answered = http.get(f"{chargers}/{charger['id']}/status").json()
+    running = ask(http).json()["user_status"]["charging"]["sessionId"]
+    body = {"charging_status": {"session_id": running}}
+    assert answered["chargeAmperageSettings"]["chargeLimit"] == 24
+    charging = http.post("map-prod/v2", json=body).json()["charging_status"]
+    assert charging["power_kw"] == pytest.approx(8.55 * 24 / 40, rel=0.03)
+
+
 @pytest.mark.parametrize(
     ("path", "order"),
     [
         ("faults", {"kind": "flood"}),
         ("plug-in", {"car": "lorry"}),
         ("plug-in", {"car": "ember", "at": "2025-10-01T00:00:00"}),
+        ("amperage-limit", {"amperes": 17}),
+        ("amperage-limit", {}),
         ("clock", {"speed": -1}),
         ("clock", {"now": "soon"}),
         ("clock", {"nwo": "2025-10-01T00:00:00Z"}),
@@ -279,6 +300,7 @@ def test_recorded_answers_are_replayed(real_answers: Path) -> None:
         assert page["page_offset"] == "last_page"
         assert client.post("map-prod/v2", json=missing).status_code == 404
         assert client.post("_simulator/plug-in", json={"car": "ember"}).status_code == 400
+        assert client.post("_simulator/amperage-limit", json={"amperes": 24}).status_code == 400
         with pytest.raises(BadInputError, match="replayed"):
             simulator.plug_in("ember")
 

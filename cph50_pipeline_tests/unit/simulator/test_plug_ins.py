@@ -118,3 +118,61 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, text: str) 
     path.write_text(text)
     with pytest.raises(BadInputError, match=r"plug_ins\.json"):
         PlugInBook(path)
+
+
+def test_sessions_follow_the_limit_in_force_when_they_start() -> None:
+    changed, planned = live(), Household()
+    middle = SEEN + timedelta(days=15)
+    changed.set_amperage_limit(middle, 24)
+    homely = [one for one in planned.sessions_between(*MONTH) if one.kind in ("scheduled", "evening")]
+    for before in homely:
+        after = changed.session(before.session_id)
+        assert after is not None
+        share = after.power_kw_at(after.start + timedelta(minutes=10)) / before.power_kw_at(
+            before.start + timedelta(minutes=10)
+        )
+        assert share == pytest.approx(24 / 40 if before.start >= middle else 1.0, rel=0.01)
+    assert {one.start >= middle for one in homely} == {True, False}
+    assert month(changed) == month(live())
+
+
+def test_a_car_plugged_in_follows_the_limit_and_a_later_change_leaves_it_alone() -> None:
+    household = live()
+    household.set_amperage_limit(SEEN, 32)
+    session = household.plug_in(SEEN, "tide", 45)
+    household.set_amperage_limit(SEEN + timedelta(minutes=20), 16)
+    assert household.session(session.session_id) == session
+    assert session.power_kw_at(SEEN + timedelta(minutes=30)) == pytest.approx(9.05 * 32 / 40, rel=0.03)
+    assert household.charger_at(SEEN + timedelta(minutes=19)).amperage_limit == 32
+    assert household.charger_at(SEEN + timedelta(minutes=20)).amperage_limit == 16
+    assert household.charger_at(SEEN - timedelta(seconds=1)).amperage_limit == 40
+
+
+def test_a_limit_survives_a_restart_beside_the_plug_ins(tmp_path: Path) -> None:
+    path = tmp_path / "plug_ins.json"
+    watching = live(path)
+    session = live(path).plug_in(SEEN, "ember", 30)
+    live(path).set_amperage_limit(SEEN + timedelta(hours=1), 20)
+    for household in (watching, live(path)):
+        assert household.charger_at(SEEN + timedelta(hours=2)).amperage_limit == 20
+        assert household.session(session.session_id) == session
+
+
+def test_of_two_limits_in_one_second_the_later_noted_stands() -> None:
+    household = live()
+    household.set_amperage_limit(SEEN, 20)
+    household.set_amperage_limit(SEEN, 28)
+    assert household.charger_at(SEEN).amperage_limit == 28
+
+
+def test_a_limit_that_the_charger_does_not_offer_is_refused_and_not_noted() -> None:
+    household = live()
+    with pytest.raises(BadInputError, match="17 A"):
+        household.set_amperage_limit(SEEN, 17)
+    assert household.book.limits() == ()
+
+
+def test_a_file_from_before_limits_were_noted_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "plug_ins.json"
+    path.write_text('{"plug_ins": []}')
+    assert live(path).charger_at(SEEN).amperage_limit == 40
