@@ -72,6 +72,11 @@ class CollectionRecord(BaseModel):
         distinct_sample_count: Different readings among the samples; the charger updates more slowly than it
             is asked.
         collection_delay_seconds: From the session's start to the start of the collection.
+        amperage_limit: The charger's limit (A) during all of the window; None when nobody could tell, or when it
+            was changed under way.
+        provisional_vehicle_id: The car that the classifier named last while the session was sampled; None when it
+            named none. What is concluded later leaves it alone, so that a revision shows.
+        provisional_vehicle_confidence: Its confidence.
     """
 
     model_config = ConfigDict(defer_build=True, extra="allow", frozen=True, allow_inf_nan=False)
@@ -90,6 +95,9 @@ class CollectionRecord(BaseModel):
     samples: tuple[Sample, ...] = ()
     distinct_sample_count: int = 0
     collection_delay_seconds: float | None = None
+    amperage_limit: float | None = None
+    provisional_vehicle_id: str | None = None
+    provisional_vehicle_confidence: float | None = None
 
     @property
     def session_start(self) -> datetime | None:
@@ -167,6 +175,19 @@ def add_missed_sample(
     return _with_samples(record, (*record.samples, sample))
 
 
+def with_amperage_limit(record: CollectionRecord, amperage_limit: float | None) -> CollectionRecord:
+    """The record with the charger's limit (A) as answered when a window begins or goes on; None: not answered.
+
+    The limit stands for all samples. So one that differs from what earlier samples were taken under makes it
+    unknown, an unknown one stays unknown, and silence takes nothing away.
+    """
+    if not record.samples:
+        return record.model_copy(update={"amperage_limit": amperage_limit})
+    if amperage_limit is None or amperage_limit == record.amperage_limit:
+        return record
+    return record.model_copy(update={"amperage_limit": None})
+
+
 def is_complete(record: CollectionRecord, sample_count: int) -> bool:
     """Whether no further look is wanted: enough were taken, or the last one saw the session over."""
     return len(record.samples) >= sample_count or (
@@ -194,7 +215,10 @@ def with_vehicle(
 
 
 def joined(record: CollectionRecord, other: CollectionRecord) -> CollectionRecord:
-    """Two records of one session as one: every look once, in order of time, and the label given last."""
+    """Two records of one session as one: every look once, in order of time, and the label given last.
+
+    The limit is the one that both were sampled under, the provisional car that of the later window.
+    """
     first, second = sorted((record, other), key=lambda one: one.collection_start)
     labelled = max((record, other), key=lambda one: one.labeled_at or datetime.min.replace(tzinfo=UTC))
     whole = with_vehicle(
@@ -203,6 +227,13 @@ def joined(record: CollectionRecord, other: CollectionRecord) -> CollectionRecor
         vehicle_confidence=labelled.vehicle_confidence,
         labeled_by=labelled.labeled_by,
         labeled_at=labelled.labeled_at,
+    )
+    whole = whole.model_copy(
+        update={
+            "amperage_limit": first.amperage_limit if first.amperage_limit == second.amperage_limit else None,
+            "provisional_vehicle_id": second.provisional_vehicle_id,
+            "provisional_vehicle_confidence": second.provisional_vehicle_confidence,
+        }
     )
     looks = {look.timestamp: look for look in (*second.samples, *first.samples)}
     numbered = [

@@ -1,10 +1,9 @@
 """How a run brings months up to date: sample, ask, merge, close. The body of `chargepoint_activity`.
 
 Talks to the charger through `ChargePoint` and to files through `Store`; the rules are in `charging` and
-`sources.fetching`.
+`sources.fetching`, how a session is sampled in `defs.sampling`.
 """
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from logging import Logger
@@ -13,19 +12,13 @@ import dagster as dg
 from pydantic import Field
 
 from cph50_pipeline.charging.activity import ActivityMonth, given_up, merge, open_sessions
-from cph50_pipeline.charging.collection import collection_path, new_record
 from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of
 from cph50_pipeline.defs.month_files import ACTIVITY
 from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.sampling import sample_live
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError, NotFoundError
-from cph50_pipeline.sources.fetching import (
-    Answers,
-    SamplingWindow,
-    fetch_months,
-    fetch_session,
-    sample_session,
-)
+from cph50_pipeline.sources.fetching import Answers, fetch_months, fetch_session
 
 
 class UpdateConfig(dg.Config):
@@ -84,20 +77,7 @@ def _update_session(
         )
     if not sample or status.has_ended:
         return answers
-    path = collection_path(session_id, start, store.zone)
-    window = SamplingWindow(
-        count=chargepoint.sample_count,
-        interval_seconds=chargepoint.sample_interval_seconds,
-        zone=store.zone,
-        now=lambda: datetime.now(UTC),
-        sleep=time.sleep,
-    )
-    with store.locks.session(session_id), client.unmetered():
-        record = store.collection_at(path) or new_record(
-            session_id, start, window.now(), window.interval_seconds
-        )
-        record = sample_session(client, status, record, window, lambda r: store.write_collection(path, r))
-    log.info(f"Session {session_id}: {record.sample_count} samples, {record.distinct_sample_count} distinct")
+    sample_live(status, store, chargepoint, log)
     return fetch_session(client, session_id)
 
 

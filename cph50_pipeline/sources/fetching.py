@@ -1,4 +1,4 @@
-"""What to ask ChargePoint for, and how little of it: a month's sessions, one session, a sampling window.
+"""What to ask ChargePoint for, and how little of it: months, one session and its charger, a sampling window.
 
 Works on any `ChargerSource`. Merging what was answered into what is stored is `charging.activity`; writing is the
 caller's.
@@ -6,7 +6,7 @@ caller's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from cph50_pipeline.charging.activity import ActivityMonth, needs_detail
 from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus
 from cph50_pipeline.charging.collection import CollectionRecord, add_missed_sample, add_sample, is_complete
+from cph50_pipeline.charging.privacy import charger_label
 from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.sources.charger_source import ChargerSource
@@ -65,6 +66,27 @@ def fetch_session(source: ChargerSource, session_id: str) -> Answers:
         Cph50Error: it could not be read.
     """
     return Answers(statuses=[source.session(session_id)])
+
+
+def fetch_amperage_limit(source: ChargerSource, status: ChargingStatus) -> float | None:
+    """The limit (A) in force at the charger of a session; None when it cannot be told.
+
+    Raises:
+        Cph50Error: the charger could not be asked.
+    """
+    if status.is_home_charger is False:
+        return None
+    charger_id = _charger_of(source.chargers(), status)
+    limit = None if charger_id is None else source.charger_status(charger_id).amperage_limit
+    return limit if limit is not None and limit > 0 else None
+
+
+def _charger_of(charger_ids: Sequence[str], status: ChargingStatus) -> str | None:
+    """Which of the household's chargers a session runs on; None when it cannot be told."""
+    if status.charger_label is None:
+        return charger_ids[0] if len(charger_ids) == 1 else None
+    fitting = [id_ for id_ in charger_ids if charger_label(id_) == status.charger_label]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _fetch_detail(source: ChargerSource, session_id: str, answers: Answers) -> None:

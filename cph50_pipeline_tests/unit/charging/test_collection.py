@@ -15,6 +15,7 @@ from cph50_pipeline.charging.collection import (
     is_complete,
     joined,
     new_record,
+    with_amperage_limit,
     with_vehicle,
 )
 from cph50_pipeline.civil_time import to_epoch_ms
@@ -35,6 +36,13 @@ SEED_FIELDS = {
     "labeled_by",
     "labeled_at",
     "samples",
+}
+ADDED_FIELDS = {
+    "distinct_sample_count",
+    "collection_delay_seconds",
+    "amperage_limit",
+    "provisional_vehicle_id",
+    "provisional_vehicle_confidence",
 }
 SEED_SAMPLE_FIELDS = {
     "sample_number",
@@ -80,7 +88,7 @@ def sampled(count: int, charger_updates_every: float = 60) -> CollectionRecord:
 def test_a_record_has_every_field_of_the_published_form() -> None:
     document = sampled(3).document()
 
-    assert document.keys() == SEED_FIELDS | {"distinct_sample_count", "collection_delay_seconds"}
+    assert document.keys() == SEED_FIELDS | ADDED_FIELDS
     assert all(sample.keys() == SEED_SAMPLE_FIELDS | {"reading_at"} for sample in document["samples"])
 
 
@@ -145,20 +153,52 @@ def test_the_time_plugged_in_is_counted_when_it_is_not_answered() -> None:
 
 
 def test_a_vehicle_is_noted_without_touching_the_samples() -> None:
+    before = sampled(2).model_copy(update={"provisional_vehicle_id": "tide"})
     labelled = with_vehicle(
-        sampled(2), vehicle_id="ember", vehicle_confidence=0.9, labeled_by="classifier", labeled_at=BEGIN
+        before, vehicle_id="ember", vehicle_confidence=0.9, labeled_by="classifier", labeled_at=BEGIN
     )
 
-    assert labelled.samples == sampled(2).samples
+    assert labelled.samples == before.samples
+    assert labelled.provisional_vehicle_id == "tide"
     assert labelled.document()["vehicle_id"] == "ember"
     assert labelled.document()["labeled_at"] == "2025-11-04T08:00:21+00:00"
     assert sampled(2).vehicle_id == "unknown"
 
 
 def test_a_field_added_by_a_later_version_survives() -> None:
-    document = {**sampled(1).document(), "amperage_limit": 40}
+    document = {**sampled(1).document(), "ambient_celsius": 21}
 
-    assert CollectionRecord.read(document, "501.json").document()["amperage_limit"] == 40
+    assert CollectionRecord.read(document, "501.json").document()["ambient_celsius"] == 21
+
+
+def test_a_record_from_before_a_field_was_added_reads_as_null() -> None:
+    document = {name: value for name, value in sampled(1).document().items() if name in SEED_FIELDS}
+    old = CollectionRecord.read(document, "501.json")
+
+    assert old.amperage_limit is None
+    assert (old.provisional_vehicle_id, old.provisional_vehicle_confidence) == (None, None)
+
+
+def test_a_window_keeps_the_limit_it_began_with() -> None:
+    begun = with_amperage_limit(new_record("501", START, BEGIN, 10), 40)
+    going_on = add_sample(begun, look(20, 0.1), BEGIN, PACIFIC)
+
+    assert begun.amperage_limit == 40
+    assert with_amperage_limit(going_on, 40) == going_on
+
+
+def test_a_limit_changed_under_way_is_unknown_and_stays_so() -> None:
+    going_on = with_amperage_limit(sampled(3).model_copy(update={"amperage_limit": 40.0}), 32)
+
+    assert going_on.amperage_limit is None
+    assert with_amperage_limit(going_on, 32).amperage_limit is None
+
+
+def test_no_answer_takes_no_limit_away_and_a_late_answer_vouches_for_no_earlier_sample() -> None:
+    known, unknown = sampled(3).model_copy(update={"amperage_limit": 40.0}), sampled(3)
+
+    assert with_amperage_limit(known, None).amperage_limit == 40
+    assert with_amperage_limit(unknown, 40).amperage_limit is None
 
 
 @pytest.mark.parametrize(
@@ -209,6 +249,23 @@ def test_of_two_records_the_label_given_last_stands() -> None:
     for both in (joined(looked(20), labelled), joined(labelled, looked(20))):
         assert (both.vehicle_id, both.vehicle_confidence, both.labeled_at) == ("ember", 0.9, BEGIN)
         assert both.sample_count == 2
+
+
+def test_two_records_join_under_the_limit_that_both_had_and_with_the_later_provisional_car() -> None:
+    early = looked(20).model_copy(update={"amperage_limit": 40.0, "provisional_vehicle_id": "tide"})
+    late = looked(50).model_copy(
+        update={
+            "amperage_limit": 40.0,
+            "provisional_vehicle_id": "ember",
+            "provisional_vehicle_confidence": 0.8,
+        }
+    )
+    other_limit = late.model_copy(update={"amperage_limit": 32.0})
+
+    for both in (joined(early, late), joined(late, early)):
+        assert both.amperage_limit == 40
+        assert (both.provisional_vehicle_id, both.provisional_vehicle_confidence) == ("ember", 0.8)
+    assert joined(early, other_limit).amperage_limit is None
 
 
 def test_records_without_a_look_join_into_the_one_that_began_first() -> None:

@@ -18,8 +18,15 @@ from cph50_pipeline.charging.answers import (
     TechnicalInfo,
 )
 from cph50_pipeline.charging.collection import CollectionRecord, new_record
+from cph50_pipeline.charging.privacy import charger_label
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, PermanentError, TransientError
-from cph50_pipeline.sources.fetching import SamplingWindow, fetch_months, fetch_session, sample_session
+from cph50_pipeline.sources.fetching import (
+    SamplingWindow,
+    fetch_amperage_limit,
+    fetch_months,
+    fetch_session,
+    sample_session,
+)
 from cph50_pipeline_tests.unit.charging.builders import PACIFIC, START, open_answer, row, status
 
 NOVEMBER = "2025-11"
@@ -34,6 +41,7 @@ class ScriptedSource:
     rows: list[ActivityRow] = field(default_factory=list)
     sessions: dict[str, list[ChargingStatus | Cph50Error]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    limits: dict[str, float | Cph50Error | None] = field(default_factory=dict)
     since: datetime | None = None
     requests_made: int = 0
 
@@ -50,10 +58,15 @@ class ScriptedSource:
         return answer
 
     def chargers(self) -> list[str]:
-        raise AssertionError("not asked for")
+        return sorted(self.limits)
 
     def charger_status(self, charger_id: str) -> ChargerStatus:
-        raise AssertionError("not asked for")
+        self.asked.append(charger_id)
+        limit = self.limits[charger_id]
+        if isinstance(limit, Cph50Error):
+            raise limit
+        settings = {"chargeLimit": limit, "possibleChargeLimit": [16, 40]}
+        return ChargerStatus(is_plugged_in=True, is_connected=True, charge_amperage_settings=settings)
 
     def technical_info(self, charger_id: str) -> TechnicalInfo:
         raise AssertionError("not asked for")
@@ -296,3 +309,41 @@ def test_a_failure_that_does_not_pass_ends_the_window_with_what_was_sampled_save
 def test_the_same_reading_twice_is_one_distinct_reading(clock: Clock) -> None:
     record, _ = sample(source_with(look(0), look(1), look(1)), clock)
     assert (record.sample_count, record.distinct_sample_count) == (4, 2)
+
+
+def test_the_limit_is_that_of_the_sessions_own_charger() -> None:
+    source = ScriptedSource(limits={"111": 32, "222": 40})
+    assert fetch_amperage_limit(source, status(charger_label=charger_label("222"))) == 40
+    assert source.asked == ["222"]
+
+
+def test_the_only_charger_is_the_one_of_a_session_that_names_none() -> None:
+    assert fetch_amperage_limit(ScriptedSource(limits={"111": 32}), status(is_home_charger=None)) == 32
+
+
+@pytest.mark.parametrize(
+    ("limits", "fields"),
+    [
+        ({"111": 40, "222": 40}, {}),
+        ({"111": 40}, {"charger_label": charger_label("333")}),
+        ({"111": 40}, {"is_home_charger": False}),
+        ({}, {}),
+    ],
+    ids=["two and no label", "another charger", "elsewhere", "no charger"],
+)
+def test_a_charger_that_cannot_be_told_is_not_asked(
+    limits: dict[str, float | Cph50Error | None], fields: dict[str, Any]
+) -> None:
+    source = ScriptedSource(limits=limits)
+    assert fetch_amperage_limit(source, status(**fields)) is None
+    assert source.asked == []
+
+
+@pytest.mark.parametrize("limit", [None, 0, -1])
+def test_no_limit_is_none(limit: float | None) -> None:
+    assert fetch_amperage_limit(ScriptedSource(limits={"111": limit}), status()) is None
+
+
+def test_a_charger_that_does_not_answer_is_for_the_caller_to_judge() -> None:
+    with pytest.raises(TransientError):
+        fetch_amperage_limit(ScriptedSource(limits={"111": TIMEOUT}), status())
