@@ -1,12 +1,13 @@
 """Labels by hand, as `session_vehicle_map.json` holds them: which car a person says a session was.
 
-What the classifier wrote into such a file is carried along but is not truth. Nothing is classified here.
+What the classifier wrote into such a file is carried along but is not truth. Reading, and edits of the parsed file that
+leave every other entry as it was. Nothing is classified here; maps of other programs are read in `label_import`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -21,9 +22,12 @@ from pydantic import (
 from cph50_pipeline.charging.fields import Instant
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.config import explain
+from cph50_pipeline.vehicles.config import VehicleConfig, candidates, explain
 
 BY_CLASSIFIER = "classifier"
+BY_HAND = "manual"
+# The names under which a label's fields may stand in the file; all others are a person's own.
+_DECLARED = frozenset({"vehicle_id", "vehicle", "labeled_by", "source", "labeled_at", "note"})
 
 
 def _aware(value: object) -> object:
@@ -47,7 +51,7 @@ class Label(BaseModel):
 
     vehicle_id: str = Field(min_length=1, validation_alias=AliasChoices("vehicle_id", "vehicle"))
     labeled_by: str = Field(
-        default="manual", min_length=1, validation_alias=AliasChoices("labeled_by", "source")
+        default=BY_HAND, min_length=1, validation_alias=AliasChoices("labeled_by", "source")
     )
     labeled_at: Annotated[Instant | None, BeforeValidator(_aware)] = None
     note: str | None = None
@@ -78,11 +82,13 @@ class LabelMap:
         """
         if not isinstance(document, Mapping):
             raise BadInputError(f"{name} is not an object of labels by session id")
+        if isinstance(document.get("sessions"), Mapping):
+            raise BadInputError(
+                f"{name} is another program's map, not an object of labels by session id",
+                remedy="Move it away and run `cph50 import FILE`, which takes its labels in",
+            )
         return cls(
-            {
-                id_: _read_label(entry, f"{name}: session {id_}", vehicle_ids)
-                for id_, entry in document.items()
-            }
+            {id_: read_label(entry, f"{name}: session {id_}", vehicle_ids) for id_, entry in document.items()}
         )
 
     def document(self) -> dict[str, Any]:
@@ -99,15 +105,113 @@ class LabelMap:
         return {id_: label for id_, label in self._labels.items() if label.is_truth}
 
 
-def _read_label(entry: object, place: str, vehicle_ids: Collection[str]) -> Label:
-    fields = {"vehicle_id": entry} if isinstance(entry, str) else entry
+def read_label(entry: object, place: str, vehicle_ids: Collection[str]) -> Label:
+    """One entry: an object, or a bare vehicle id.
+
+    Args:
+        place: Where the entry stands, for the error.
+
+    Raises:
+        BadInputError: naming the place and what is wrong; of a person's label also when there is no such vehicle.
+    """
     try:
-        label = Label.model_validate(fields)
+        label = _parse(entry)
     except ValidationError as error:
         remedy = 'Write it as {"vehicle_id": "...", "labeled_by": "...", "labeled_at": "..."}'
         raise BadInputError(f"{place}: {explain(error)}", remedy=remedy) from None
     if label.is_truth and label.vehicle_id not in vehicle_ids and label.vehicle_id != UNKNOWN_VEHICLE:
-        known = ", ".join(sorted(vehicle_ids)) or "none"
-        remedy = f"Name one of vehicle_config.json ({known}), or add it there"
-        raise BadInputError(f"{place}: there is no vehicle '{label.vehicle_id}'", remedy=remedy)
+        raise _no_vehicle(label.vehicle_id, vehicle_ids, place)
     return label
+
+
+def person(name: str) -> str:
+    """A name to label under.
+
+    Raises:
+        BadInputError: it is empty, or the classifier's, whose labels are not truth.
+    """
+    trimmed = name.strip()
+    if not trimmed or trimmed.casefold() == BY_CLASSIFIER:
+        raise BadInputError(
+            f"'{name}' is not somebody who can label", remedy=f"Leave it out to label as '{BY_HAND}'"
+        )
+    return trimmed
+
+
+def check_car(vehicle_id: str, config: VehicleConfig, day: date) -> None:
+    """Refuse a car that cannot have charged on that civil day; "unknown", none of the cars, always can.
+
+    Raises:
+        BadInputError: no such car, or not in the household on that day; says which were.
+    """
+    if vehicle_id == UNKNOWN_VEHICLE:
+        return
+    vehicle = config.vehicles.get(vehicle_id)
+    if vehicle is None:
+        raise _no_vehicle(vehicle_id, config.vehicles)
+    if not vehicle.belongs_on(day):
+        there = ", ".join(candidates(config, day)) or "none"
+        raise BadInputError(
+            f"{vehicle_id} was not in the household on {day} (it was {vehicle.days()})",
+            remedy=f"There on that day: {there}. `cph50 vehicles edit {vehicle_id}` corrects its days",
+        )
+
+
+def labelled(
+    document: Mapping[str, Any], session_id: str, label: Label, *, replace: bool = False
+) -> dict[str, Any]:
+    """The parsed file with a session labelled, every other entry as it was.
+
+    A label that names the same car stays, with who and when; only a new note is taken in. A person's own earlier label
+    is replaced, and so is what the classifier wrote. Fields of a person's entry that are not declared are kept.
+
+    Args:
+        document: As `LabelMap.read` accepts it.
+        replace: Also replace what another person said.
+
+    Raises:
+        BadInputError: another person named another car.
+    """
+    before = _parse(document[session_id]) if session_id in document else None
+    if before is None or not before.is_truth:
+        return {**document, session_id: label.model_dump(mode="json")}
+    if before.vehicle_id == label.vehicle_id:
+        if label.note in (None, before.note):
+            return dict(document)
+        label = before.model_copy(update={"note": label.note})
+    elif before.labeled_by != label.labeled_by and not replace:
+        raise BadInputError(
+            f"Session {session_id} is labelled {before.vehicle_id} by {before.labeled_by}, "
+            f"not {label.vehicle_id}",
+            kept="That label stands",
+            remedy="`--replace` puts yours in its place",
+        )
+    return {**document, session_id: {**_own_fields(document[session_id]), **label.model_dump(mode="json")}}
+
+
+def unlabelled(document: Mapping[str, Any], session_id: str) -> dict[str, Any]:
+    """The parsed file without a session's entry, whoever made it; every other entry as it was.
+
+    Raises:
+        BadInputError: the session has none.
+    """
+    if session_id not in document:
+        raise BadInputError(f"Session {session_id} has no label", kept="Nothing was changed")
+    return {id_: entry for id_, entry in document.items() if id_ != session_id}
+
+
+def _own_fields(entry: object) -> dict[str, Any]:
+    fields = entry if isinstance(entry, Mapping) else {}
+    return {name: value for name, value in fields.items() if name not in _DECLARED}
+
+
+def _parse(entry: object) -> Label:
+    return Label.model_validate({"vehicle_id": entry} if isinstance(entry, str) else entry)
+
+
+def _no_vehicle(vehicle_id: str, known: Collection[str], place: str = "") -> BadInputError:
+    names = ", ".join(sorted(known)) or "none"
+    return BadInputError(
+        f"{place}: there is no vehicle '{vehicle_id}'" if place else f"There is no vehicle '{vehicle_id}'",
+        remedy=f"Name one of vehicle_config.json ({names}), or add it there",
+    )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.labels import LabelMap
+from cph50_pipeline.storage.documents import dump_json
+from cph50_pipeline.vehicles.config import VehicleConfig
+from cph50_pipeline.vehicles.labels import Label, LabelMap, check_car, labelled, person, unlabelled
 
 CARS = ("ember", "tide")
 EXAMPLE = Path(__file__).parents[3] / "data" / "session_vehicle_map.example.json"
@@ -122,3 +124,137 @@ def test_any_json_is_either_read_or_refused(document: dict[str, object]) -> None
     except BadInputError:
         return
     assert read(labels.document()).document() == labels.document()
+
+
+def test_another_programs_map_is_told_apart_and_can_be_imported() -> None:
+    with pytest.raises(BadInputError, match="cph50 import FILE"):
+        read({"sessions": {"41": {"vehicle": "ember"}}, "statistics": {}})
+
+
+HOUSEHOLD = VehicleConfig.read(
+    {"vehicles": {"ember": {}, "tide": {"valid_periods": [{"from": "2024-02-01", "to": "2025-06-30"}]}}},
+    "vehicle_config.json",
+)
+LABEL = Label(vehicle_id="ember", labeled_at=datetime(2026, 1, 7, 6, 0, 1, tzinfo=UTC))
+
+
+def by(person: str, car: str = "tide", note: str | None = None) -> dict[str, str | None]:
+    return {"vehicle_id": car, "labeled_by": person, "labeled_at": None, "note": note}
+
+
+def test_a_label_is_added_with_who_when_and_note() -> None:
+    assert labelled({}, "41", LABEL.model_copy(update={"note": "saw it"})) == {
+        "41": {
+            "vehicle_id": "ember",
+            "labeled_by": "manual",
+            "labeled_at": "2026-01-07T06:00:01+00:00",
+            "note": "saw it",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        by("manual"),
+        "tide",
+        {"vehicle": "tide", "source": "manual"},
+        {"vehicle": "tide", "source": "classifier", "confidence": 1.0},
+    ],
+    ids=["his own", "a bare car", "older names", "the classifier's"],
+)
+def test_a_persons_own_label_and_the_classifiers_are_replaced(before: object) -> None:
+    changed = labelled({"41": before}, "41", LABEL)
+    label = read(changed).truth("41")
+    assert label == LABEL
+    assert "vehicle" not in changed["41"]
+    assert "confidence" not in changed["41"]
+
+
+def test_another_persons_word_for_another_car_is_replaced_only_when_told_to() -> None:
+    with pytest.raises(BadInputError, match=r"Session 41 is labelled tide by ann, not ember.*--replace"):
+        labelled({"41": by("ann")}, "41", LABEL)
+    assert read(labelled({"41": by("ann")}, "41", LABEL, replace=True)).truth("41") == LABEL
+
+
+@pytest.mark.parametrize(
+    "before", [by("ann", "ember", "red"), {**by("ann", "ember"), "photo": "a.jpg"}, "ember"]
+)
+def test_who_names_the_same_car_again_changes_nothing(before: object) -> None:
+    assert labelled({"41": before}, "41", LABEL) == {"41": before}
+
+
+def test_a_new_note_is_taken_in_and_who_said_so_first_stays() -> None:
+    before = {**by("ann", "ember"), "labeled_at": "2026-01-01T00:00:00+00:00", "photo": "a.jpg"}
+    noted = labelled({"41": before}, "41", LABEL.model_copy(update={"note": "red one"}))
+    assert noted == {"41": {**before, "note": "red one"}}
+
+
+def test_a_label_that_is_not_there_cannot_be_taken_back() -> None:
+    with pytest.raises(BadInputError, match="Session 41 has no label"):
+        unlabelled({"42": "ember"}, "41")
+
+
+ENTRIES = st.sampled_from(CARS) | st.fixed_dictionaries(
+    {"vehicle_id": st.sampled_from([*CARS, "unknown"])},
+    optional={
+        "labeled_by": st.sampled_from(["manual", "ann", "classifier"]),
+        "note": st.none() | st.text(),
+        "photo": st.text(),
+        "certainty": st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.booleans(),
+    },
+)
+DOCUMENTS = st.dictionaries(st.from_regex(r"[0-9]{1,3}", fullmatch=True), ENTRIES, max_size=5)
+
+
+@given(DOCUMENTS, st.sampled_from(CARS))
+def test_a_label_that_is_taken_back_leaves_the_file_as_it_was(document: dict[str, object], car: str) -> None:
+    label = LABEL.model_copy(update={"vehicle_id": car})
+    assert dump_json(unlabelled(labelled(document, "0041", label), "0041")) == dump_json(document)
+
+
+@given(DOCUMENTS, st.from_regex(r"[0-9]{1,3}", fullmatch=True), st.none() | st.text(min_size=1))
+def test_an_edit_keeps_every_other_entry_and_what_we_do_not_know_of_this_one(
+    document: dict[str, object], session_id: str, note: str | None
+) -> None:
+    before = json.dumps(document)
+    changed = labelled(document, session_id, LABEL.model_copy(update={"note": note}), replace=True)
+    assert json.dumps(document) == before, "the caller's document is left alone"
+    others = document.keys() - {session_id}
+    assert {id_: changed[id_] for id_ in others} == {id_: document[id_] for id_ in others}
+    assert changed.keys() == others | {session_id}
+    said = read(document).truth(session_id)
+    entry = document.get(session_id)
+    if said is not None and isinstance(entry, dict):
+        own = {name: value for name, value in entry.items() if name in ("photo", "certainty")}
+        assert own.items() <= changed[session_id].items()
+    assert read(changed).truths()[session_id].vehicle_id == "ember"
+
+
+@pytest.mark.parametrize("car", ["ember", "tide", "unknown"])
+def test_a_car_that_was_there_that_day_and_none_of_the_cars_may_be_named(car: str) -> None:
+    check_car(car, HOUSEHOLD, date(2025, 6, 30))
+
+
+def test_a_car_that_was_not_there_that_day_is_refused_with_those_that_were() -> None:
+    with pytest.raises(BadInputError) as raised:
+        check_car("tide", HOUSEHOLD, date(2025, 7, 1))
+    assert "tide was not in the household on 2025-07-01 (it was from 2024-02-01 to 2025-06-30)" in str(
+        raised.value
+    )
+    assert "There on that day: ember." in str(raised.value)
+
+
+def test_a_car_of_nobody_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(BadInputError, match=r"no vehicle 'bus'.*ember, tide"):
+        check_car("bus", HOUSEHOLD, date(2025, 7, 1))
+
+
+@pytest.mark.parametrize("name", ["", "  ", "classifier", "Classifier "])
+def test_nobody_labels_without_a_name_or_as_the_classifier(name: str) -> None:
+    with pytest.raises(BadInputError, match="not somebody who can label"):
+        person(name)
+
+
+def test_a_name_is_taken_without_the_blanks_around_it() -> None:
+    assert person(" ann ") == "ann"
