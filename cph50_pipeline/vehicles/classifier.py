@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
 # Below this share of the probability the nearest car is a guess between cars, not an answer.
 MINIMUM_POSTERIOR = 0.6
-# How likely a car that nobody has labelled is beforehand; it may draw anything up to the charger's limit.
+# How likely a car that nobody has labelled is beforehand. Under one limit all cars draw much the same: half of the
+# strangers are looked for about the known cars, with this deviation, and half anywhere up to the charger's limit.
 STRANGER_PRIOR = 0.02
+STRANGER_SPREAD = 0.1
 CHARGER_LIMIT_KW = 12.0
-STRANGER_DENSITY = 1 / math.log(CHARGER_LIMIT_KW / MINIMUM_POWER_KW)
+ANY_POWER_DENSITY = 1 / math.log(CHARGER_LIMIT_KW / MINIMUM_POWER_KW)
+STRANGER_DENSITY = 0.5 * ANY_POWER_DENSITY + 0.5 / (STRANGER_SPREAD * math.sqrt(2 * math.pi))
 # No single kind of evidence may outweigh all others, however far apart two cars are.
 STRONGEST_EVIDENCE = 10.0
 # A trait known from fewer of a car's sessions is no evidence.
@@ -165,22 +168,36 @@ class KnownVehicle(BaseModel):
 
 
 class TrackRecord(BaseModel):
-    """How often the model was right about labelled sessions that it had not seen yet.
+    """How the model did on labelled sessions that it had not seen yet, against how it expected to do.
 
     Attributes:
         judged: Sessions to which it gave a car.
         right: Those of them to which it gave the right one.
+        expected: How many it expected to get right: the sum of its probabilities.
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     judged: int = Field(default=0, ge=0)
     right: int = Field(default=0, ge=0)
+    expected: float = Field(default=0.0, ge=0)
 
     @property
     def trust(self) -> float:
-        """The share of its verdicts to rely on: Jeffreys' estimate, 0.5 without a record and never 1."""
-        return (self.right + 0.5) / (self.judged + 1)
+        """The factor on its probabilities: 0.5 without a record, never 1, less when it expected too much of itself.
+
+        The bound is Jeffreys' estimate of a share from `judged` successes in a row.
+        """
+        as_expected = (self.right + 0.5) / (self.expected + 1)
+        return min((self.judged + 0.5) / (self.judged + 1), as_expected)
+
+    def and_judged(self, probability: float, is_right: bool) -> TrackRecord:
+        """The record with one more verdict of a raw probability."""
+        return TrackRecord(
+            judged=self.judged + 1,
+            right=self.right + is_right,
+            expected=round(self.expected + probability, 4),
+        )
 
 
 class Training(BaseModel):
@@ -282,7 +299,8 @@ class VehicleModel(BaseModel):
             return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, too far away", True, probabilities)
         if probabilities[best] < MINIMUM_POSTERIOR:
             return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, another is as near", True, probabilities)
-        trusted = {id_: round(share * self.record.trust, 4) for id_, share in probabilities.items()}
+        trust = self.record.trust
+        trusted = {id_: round(share * trust, 4) for id_, share in probabilities.items()}
         reason = f"{compared} ({_counted(vehicle.label_count, 'label')})"
         return Verdict(best, trusted[best], reason, probabilities=trusted)
 

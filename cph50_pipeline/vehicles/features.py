@@ -17,8 +17,8 @@ from typing import Literal
 
 from cph50_pipeline.charging.model import Reading
 
-# Below 6 A, the least that a car may be offered, a car only warms its battery or its cabin.
-MINIMUM_POWER_KW = 1.2
+# Below 6 A (SAE J1772 offers a car no less; here at 240 V) a car only warms its battery or its cabin.
+MINIMUM_POWER_KW = 1.44
 # A steady car ripples by one or two percent; cars worth telling apart differ by more.
 LEVEL_WIDTH = 0.04
 # A level through which less than this share of the energy flowed is a passage, not a plateau.

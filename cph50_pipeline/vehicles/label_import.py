@@ -15,7 +15,7 @@ from typing import Any
 
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.labels import BY_HAND, Label, read_label
+from cph50_pipeline.vehicles.labels import BY_HAND, Label, labelled, read_label
 
 IMPORTABLE = (
     "a map of labels: a JSON object of vehicles, or of entries with `vehicle` or `vehicle_id`, by session id, "
@@ -152,3 +152,40 @@ def _instant(written: object) -> object:
         with suppress(ValueError):
             return written if datetime.fromisoformat(written).tzinfo is not None else None
     return written
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Imported labels among those that are there.
+
+    Attributes:
+        document: The parsed labels file with the imported ones in it; as it was when any is refused.
+        added: Sessions that got a label, or another one.
+        already_there: Sessions whose label said the same.
+        refused: A line for each label that contradicts another person's.
+    """
+
+    document: Mapping[str, Any]
+    added: tuple[str, ...]
+    already_there: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def merged(document: Mapping[str, Any], labels: Mapping[str, Label], *, replace: bool) -> Merged:
+    """Put imported labels into the parsed labels file, all of them or none.
+
+    Args:
+        document: As `LabelMap.read` accepts it.
+        replace: Also replace what other people said.
+    """
+    after = document
+    added, already_there, refused = [], [], []
+    for session_id, label in labels.items():
+        try:
+            labelled_too = labelled(after, session_id, label, replace=replace)
+        except BadInputError as error:
+            refused.append(error.message)
+            continue
+        (already_there if labelled_too == after else added).append(session_id)
+        after = labelled_too
+    return Merged(document if refused else after, tuple(added), tuple(already_there), tuple(refused))
