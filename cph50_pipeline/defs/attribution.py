@@ -1,69 +1,74 @@
-"""Which car it was, with files: fits the model on labels, classifies months, writes final labels to session files.
+"""Which car it was, with files: what is known of a month's sessions, their cars, final labels into session files.
 
-The rules are in `vehicles`; a classifier that fails never stops a month.
+The rules are in `vehicles`; a classifier that fails never stops a month. How the cars are learned is in `training`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from logging import Logger
 
-from cph50_pipeline.charging.collection import with_vehicle
-from cph50_pipeline.charging.model import Reading, Session, VehicleCard
+from cph50_pipeline.charging.collection import CollectionRecord, with_vehicle
+from cph50_pipeline.charging.model import Attribution, Reading, Session, VehicleCard
+from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS, SAMPLES
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
 from cph50_pipeline.errors import BadInputError, Cph50Error
-from cph50_pipeline.vehicles.classification import Classification, classify_month, labelled_plateaus
-from cph50_pipeline.vehicles.classifier import (
-    LabelledPlateau,
-    NearestPlateau,
-    VehicleClassifier,
-    Verdict,
-    fit,
-)
+from cph50_pipeline.vehicles.classification import Classification, Household, SeenSession, classify_month
+from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, VehicleModel, Verdict
 from cph50_pipeline.vehicles.config import VehicleConfig
 from cph50_pipeline.vehicles.labels import LabelMap
 
-Samples = Mapping[str, Mapping[str, list[Reading]]]
-
-
-def fit_classifier(store: Store, log: Logger) -> NearestPlateau:
-    """The model that all labels made by hand support; the one in force when the labels cannot be read."""
-    try:
-        labels = store.labels()
-    except BadInputError as error:
-        log.error(f"{error} The model in force stays in force.")
-        return _released(store)
-    found: list[LabelledPlateau] = []
-    if labels.truths():
-        for month in store.stored_months(SAMPLES):
-            try:
-                found += labelled_plateaus(store.sessions(month), store.need_month(SAMPLES, month), labels)
-            except Cph50Error as error:
-                log.error(f"{error} The cars are learned without {month}.")
-    log.info(f"{len(found)} of {len(labels.truths())} labelled sessions have a plateau to learn from")
-    return fit(found)
+MonthReadings = Mapping[str, Sequence[Reading]]
 
 
 def classify_months(
-    store: Store, months: Iterable[str], samples: Samples, log: Logger
+    store: Store, months: Iterable[str], samples: Mapping[str, MonthReadings], log: Logger
 ) -> dict[str, list[Classification]]:
     """The car of every session of these months; final ones are also written to their session files.
 
     Labels that cannot be read stop nothing: what people had said before stands.
     """
     labels = _readable_labels(store, log)
-    vehicles, model = store.vehicles(), released_classifier(store, log)
+    household = Household(labels or LabelMap({}), store.vehicles(), store.zone)
+    model = released_classifier(store, log)
     classified = {}
     for month in months:
-        sessions = store.sessions(month)
+        seen = seen_sessions(store, month, samples[month])
         previous = {c.session_id: c for c in store.read_month_if_whole(CLASSIFICATIONS, month) or []}
-        named = classify_month(
-            sessions, samples[month], labels or LabelMap({}), vehicles, model, previous, store.zone
-        )
+        context = sessions_before(store, month, log)
+        named = classify_month(seen, household, model, previous, context)
         classified[month] = named if labels is not None else [_as_said_before(c, previous) for c in named]
-        _label_session_files(store, sessions, classified[month])
+        _label_session_files(store, seen, classified[month])
     return classified
+
+
+def seen_sessions(store: Store, month: str, readings: MonthReadings) -> list[SeenSession]:
+    """What is known of a month's sessions, with what was noted while they were sampled."""
+    return [
+        _seen(session, readings.get(session.session_id, ()), store.collection(session))
+        for session in store.sessions(month)
+    ]
+
+
+def sessions_before(store: Store, month: str, log: Logger) -> list[SeenSession]:
+    """The sessions of the month before, which show how the supply stands; none when they cannot be read."""
+    before = shift_month(month, -1)
+    try:
+        readings = store.read_month(SAMPLES, before)
+        return [] if readings is None else seen_sessions(store, before, readings)
+    except Cph50Error as error:
+        log.warning(f"{error} The sessions of {month} are named without those of {before}.")
+        return []
+
+
+def _seen(session: Session, readings: Sequence[Reading], record: CollectionRecord | None) -> SeenSession:
+    if record is None:
+        return SeenSession(session, readings)
+    provisional = None
+    if record.provisional_vehicle_id is not None:
+        provisional = Attribution(record.provisional_vehicle_id, record.provisional_vehicle_confidence)
+    return SeenSession(session, readings, record.amperage_limit, provisional)
 
 
 def _readable_labels(store: Store, log: Logger) -> LabelMap | None:
@@ -84,15 +89,20 @@ def _as_said_before(now: Classification, previous: Mapping[str, Classification])
 def released_classifier(store: Store, log: Logger) -> VehicleClassifier:
     """The model in `classifier_summary.json`; one that knows no car when there is none yet."""
     try:
-        return _released(store)
+        return released_model(store)
     except BadInputError as error:
         log.error(f"{error} Labels already given stand, new sessions stay unknown.")
         return _Unusable(error)
 
 
-def _released(store: Store) -> NearestPlateau:
+def released_model(store: Store) -> VehicleModel:
+    """The model in `classifier_summary.json`; one that knows no car when there is none yet.
+
+    Raises:
+        BadInputError: the file is there and cannot be used.
+    """
     document = store.read_document(CLASSIFIER_FILE)
-    return NearestPlateau() if document is None else NearestPlateau.read(document, CLASSIFIER_FILE)
+    return VehicleModel() if document is None else VehicleModel.read(document, CLASSIFIER_FILE)
 
 
 class _Unusable:
@@ -103,7 +113,7 @@ class _Unusable:
     def __init__(self, error: BadInputError) -> None:
         self._error = error
 
-    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
+    def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
         raise self._error
 
 
@@ -115,11 +125,13 @@ def vehicle_cards(config: VehicleConfig) -> dict[str, VehicleCard]:
     }
 
 
-def _label_session_files(store: Store, sessions: Iterable[Session], classified: list[Classification]) -> None:
+def _label_session_files(
+    store: Store, seen: Iterable[SeenSession], classified: Iterable[Classification]
+) -> None:
     by_id = {c.session_id: c for c in classified}
-    for session in sessions:
-        classification = by_id[session.session_id]
-        record = store.collection(session) if classification.final else None
+    for one in seen:
+        classification = by_id[one.session.session_id]
+        record = store.collection(one.session) if classification.final else None
         if record is not None:
             labelled = with_vehicle(
                 record,
@@ -128,4 +140,4 @@ def _label_session_files(store: Store, sessions: Iterable[Session], classified: 
                 labeled_by=classification.labeled_by,
                 labeled_at=classification.labeled_at,
             )
-            store.write_collection(store.collection_path(session), labelled)
+            store.write_collection(store.collection_path(one.session), labelled)

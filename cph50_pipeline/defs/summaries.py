@@ -13,7 +13,7 @@ from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.model import Reading
 from cph50_pipeline.charging.slots import ChargingSlot
 from cph50_pipeline.vehicles.classification import Classification
-from cph50_pipeline.vehicles.classifier import NearestPlateau
+from cph50_pipeline.vehicles.classifier import VehicleModel
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -100,13 +100,14 @@ def describe_classifications(
         )
 
 
-def of_model(model: NearestPlateau) -> dict[str, Any]:
+def of_model(model: VehicleModel) -> dict[str, Any]:
     """What the classifier knows of each car."""
     rows = [
-        f"| {id_} | {v.plateau_power_kw:.2f} | {v.spread_kw:.3f} | {v.label_count} |"
+        f"| {id_} | {regime.power_kw:.2f} | {v.spread:.3%} | {regime.label_count} |"
         for id_, v in model.vehicles.items()
+        for regime in v.regimes
     ]
-    table = "\n".join(["| vehicle | plateau kW | spread kW | labels |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| vehicle | plateau kW | spread | labels |", "|---|---|---|---|", *rows])
     return {"version": model.version, "vehicles": len(model.vehicles), "plateaus": dg.MetadataValue.md(table)}
 
 

@@ -6,19 +6,19 @@ How readings become a verdict stands in `classifier.py`; what is done with the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cph50_pipeline.charging.fields import Instant, read_document
-from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading, Session
+from cph50_pipeline.charging.fields import Instant
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Attribution, Reading, Session
 from cph50_pipeline.civil_time import local_date
-from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.classifier import LabelledPlateau, VehicleClassifier, Verdict
+from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, Verdict
 from cph50_pipeline.vehicles.config import VehicleConfig, candidates
-from cph50_pipeline.vehicles.features import plateau_power_kw
+from cph50_pipeline.vehicles.features import fingerprint
 from cph50_pipeline.vehicles.labels import Label, LabelMap
 
 # Below this a person should look; above the other, a contradicted label is probably a slip.
@@ -52,102 +52,93 @@ class Classification(BaseModel):
     reason: str
 
 
-def read_classifications(document: object, name: str) -> list[Classification]:
-    """Read the parsed `classifications/YYYY-MM.json`.
+@dataclass(frozen=True, slots=True)
+class SeenSession:
+    """What is known of one session when it is named.
 
-    Raises:
-        BadInputError: naming the file, the session and what is wrong with it.
+    Attributes:
+        readings: Its distinct readings; there may be none.
+        amperage_limit: The charger's limit (A) while it was sampled, None when nobody saw it.
+        provisional: The car named while it was sampled, with its confidence; None when none was.
     """
-    if not isinstance(document, list):
-        raise BadInputError(
-            f"{name} is not a list of classifications", remedy="Restore it from the last commit"
-        )
-    return [
-        read_document(Classification, entry, f"{name}: {_place(entry, at)}")
-        for at, entry in enumerate(document)
-    ]
+
+    session: Session
+    readings: Sequence[Reading]
+    amperage_limit: float | None = None
+    provisional: Attribution | None = None
 
 
-def _place(entry: object, index: int) -> str:
-    session_id = entry.get("session_id") if isinstance(entry, Mapping) else None
-    return f"entry {index}" if session_id is None else f"session {session_id}"
+@dataclass(frozen=True, slots=True)
+class Household:
+    """What naming a session asks of the household: labels, cars and the zone in which a session has its day."""
+
+    labels: LabelMap
+    config: VehicleConfig
+    zone: ZoneInfo
 
 
 def classify_month(
-    sessions: Iterable[Session],
-    readings: Mapping[str, Sequence[Reading]],
-    labels: LabelMap,
-    config: VehicleConfig,
+    seen: Iterable[SeenSession],
+    household: Household,
     model: VehicleClassifier,
     previous: Mapping[str, Classification],
-    zone: ZoneInfo,
+    context: Iterable[SeenSession] = (),
 ) -> list[Classification]:
     """Name the car of every session, sorted by session id.
 
     Args:
-        sessions: The month's sessions.
-        readings: Distinct readings by session id; a session may have none.
-        labels: What people said.
-        config: The household's cars and when they were there.
-        model: The classifier; when it fails on a session, that session keeps the classifier's last label.
+        seen: The month's sessions.
+        model: The classifier; when it fails, a session keeps the classifier's last label.
         previous: The last classification by session id, of which an unchanged label keeps its time.
-        zone: The household's time zone, in which a session has its day.
+        context: Sessions of the month before: they show how the supply stands.
     """
+    sessions = sorted(seen, key=lambda one: one.session.session_id)
+    outcomes = _ask(model, sessions, list(context), household)
     return [
-        _classify_session(
-            session,
-            readings.get(session.session_id, ()),
-            labels.truth(session.session_id),
-            candidates(config, local_date(session.start, zone)),
-            model,
-            previous.get(session.session_id),
-        )
-        for session in sorted(sessions, key=lambda session: session.session_id)
+        _classify_session(one, outcome, household, previous.get(one.session.session_id))
+        for one, outcome in zip(sessions, outcomes, strict=True)
     ]
 
 
-def labelled_plateaus(
-    sessions: Iterable[Session], readings: Mapping[str, Sequence[Reading]], labels: LabelMap
-) -> list[LabelledPlateau]:
-    """The sessions to train on, sorted by id: labelled by a person, at home, with a plateau."""
-    truths = labels.truths()
-    found = {}
-    for session in sessions:
-        label = truths.get(session.session_id)
-        if label is None or not session.is_home:
-            continue
-        plateau = plateau_power_kw(readings.get(session.session_id, ()))
-        if plateau is not None:
-            found[session.session_id] = LabelledPlateau(session.session_id, label.vehicle_id, plateau)
-    return [found[id_] for id_ in sorted(found)]
-
-
-def _classify_session(
-    session: Session,
-    readings: Sequence[Reading],
-    label: Label | None,
-    candidate_ids: Sequence[str],
-    model: VehicleClassifier,
-    previous: Classification | None,
-) -> Classification:
-    # Another charger's power says nothing of the car.
-    elsewhere = Verdict(UNKNOWN_VEHICLE, 0.0, "not at the home charger")
-    outcome = _ask(model, readings, candidate_ids) if session.is_home else elsewhere
-    if label is not None:
-        return _by_hand(session, label, outcome)
-    if isinstance(outcome, Verdict):
-        return _by_classifier(session, readings, outcome, previous)
-    return _after_failure(session, previous, outcome)
+def case_of(seen: SeenSession, household: Household) -> Case:
+    """The session as the classifier sees it. Another charger's power says nothing of the car."""
+    session = seen.session
+    label = household.labels.truth(session.session_id)
+    return Case(
+        session_id=session.session_id,
+        start=session.start,
+        fingerprint=fingerprint(seen.readings, seen.amperage_limit) if session.is_home else None,
+        candidates=tuple(candidates(household.config, local_date(session.start, household.zone))),
+        label=None if label is None else label.vehicle_id,
+    )
 
 
 def _ask(
-    model: VehicleClassifier, readings: Sequence[Reading], candidate_ids: Sequence[str]
-) -> Verdict | str:
-    """The verdict, or how the classifier failed."""
+    model: VehicleClassifier,
+    sessions: Sequence[SeenSession],
+    context: Sequence[SeenSession],
+    household: Household,
+) -> list[Verdict | str]:
+    """A verdict a session, or how the classifier failed."""
     try:
-        return model.classify(readings, candidate_ids)
+        cases = [case_of(one, household) for one in sessions]
+        return [*model.judge(cases, [case_of(one, household) for one in context])]
     except Exception as error:  # whatever a classifier does wrong, the sessions must still be accounted
-        return f"the classifier failed ({type(error).__name__}: {error})"
+        return [f"the classifier failed ({type(error).__name__}: {error})"] * len(sessions)
+
+
+def _classify_session(
+    seen: SeenSession, outcome: Verdict | str, household: Household, previous: Classification | None
+) -> Classification:
+    session = seen.session
+    label = household.labels.truth(session.session_id)
+    if label is not None:
+        return _by_hand(session, label, outcome)
+    if not session.is_home:
+        outcome = Verdict(UNKNOWN_VEHICLE, 0.0, "not at the home charger")
+    if isinstance(outcome, Verdict):
+        return _by_classifier(seen, outcome, previous)
+    return _after_failure(session, previous, outcome)
 
 
 def _by_hand(session: Session, label: Label, outcome: Verdict | str) -> Classification:
@@ -172,20 +163,27 @@ def _contradicts(verdict: Verdict, label: Label) -> bool:
     return is_other_car and verdict.confidence > CONTRADICTION_CONFIDENCE
 
 
-def _by_classifier(
-    session: Session, readings: Sequence[Reading], verdict: Verdict, previous: Classification | None
-) -> Classification:
+def _by_classifier(seen: SeenSession, verdict: Verdict, previous: Classification | None) -> Classification:
     is_known = verdict.vehicle_id != UNKNOWN_VEHICLE
+    is_final = not seen.session.is_open
     return Classification(
-        session_id=session.session_id,
+        session_id=seen.session.session_id,
         vehicle_id=verdict.vehicle_id,
         confidence=verdict.confidence,
         labeled_by="classifier" if is_known else None,
-        labeled_at=_first_labeled_at(verdict.vehicle_id, readings, previous) if is_known else None,
-        final=not session.is_open,
+        labeled_at=_first_labeled_at(verdict.vehicle_id, seen.readings, previous) if is_known else None,
+        final=is_final,
         needs_review=verdict.is_stranger or (is_known and verdict.confidence < REVIEW_BELOW_CONFIDENCE),
-        reason=verdict.reason,
+        reason=verdict.reason + (_revision(verdict, seen.provisional) if is_final else ""),
     )
+
+
+def _revision(verdict: Verdict, provisional: Attribution | None) -> str:
+    """What became of the car that was named in the first minutes."""
+    if provisional is None or provisional.vehicle_id == verdict.vehicle_id:
+        return ""
+    confidence = "" if provisional.confidence is None else f" ({provisional.confidence:.2f})"
+    return f"; revised, in the first minutes it was taken for {provisional.vehicle_id}{confidence}"
 
 
 def _first_labeled_at(

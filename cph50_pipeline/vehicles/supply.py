@@ -151,7 +151,8 @@ def _beforehand(path: SupplyPath, grid: Grid) -> Grid:
     import numpy as np
 
     weight: Grid = np.exp(-0.5 * (grid / path.range) ** 2)
-    return weight / weight.sum()
+    share: Grid = weight / weight.sum()
+    return share
 
 
 def _word(likelihood: Likelihood, grid: Grid) -> Grid:
@@ -161,7 +162,8 @@ def _word(likelihood: Likelihood, grid: Grid) -> Grid:
     if likelihood is None:
         return np.ones_like(grid)
     values = likelihood(grid)
-    return values + ODD_SHARE * values.max() + np.finfo(float).tiny
+    softened: Grid = values + ODD_SHARE * values.max() + np.finfo(float).tiny
+    return softened
 
 
 def _offset(weight: Grid, grid: Grid) -> Offset:
