@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from cph50_pipeline.charging.activity import StoredSession
+from cph50_pipeline.charging.chains import PlugIn
 from cph50_pipeline.charging.fields import Instant, read_document, rounded
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Attribution, Reading, Session, VehicleCard
 from cph50_pipeline.charging.slots import ChargingSlot
@@ -78,7 +79,10 @@ class CacheUtility(_Part):
 
 
 class CacheRecord(_Part):
-    """One session as history pages read it. Times are in UTC; the end of an open session is null."""
+    """One session as history pages read it. Times are in UTC; the end of an open session is null.
+
+    `plug_in_id` groups the sessions of one plug-in event; a record stored before there was such a field has none.
+    """
 
     session_id: str
     session_start_time: Instant
@@ -91,6 +95,7 @@ class CacheRecord(_Part):
     charger: CacheCharger
     session: CacheSession
     utility: CacheUtility
+    plug_in_id: str | None = None
     flags: tuple[str, ...]
 
     @classmethod
@@ -114,6 +119,7 @@ def cache_record(
     slots: Sequence[ChargingSlot],
     vehicles: Mapping[str, VehicleCard],
     readings: Sequence[Reading] = (),
+    plug_in: PlugIn | None = None,
 ) -> CacheRecord:
     """A session's record.
 
@@ -124,7 +130,9 @@ def cache_record(
         slots: The session's own slots, which carry its cost.
         vehicles: Every configured vehicle by id.
         readings: All distinct readings, for the peak power; without them the session's curve is used.
+        plug_in: The event that the session is part of; without one it is an event of its own.
     """
+    plug_in = plug_in or PlugIn((session.session_id,))
     return CacheRecord(
         session_id=session.session_id,
         session_start_time=session.start,
@@ -137,8 +145,14 @@ def cache_record(
         charger=_charger(session, stored),
         session=_course(session, slots, readings or session.curve),
         utility=_utility(stored),
-        flags=session.flags,
+        plug_in_id=plug_in.plug_in_id,
+        flags=_flags(session, plug_in),
     )
+
+
+def _flags(session: Session, plug_in: PlugIn) -> tuple[str, ...]:
+    begins_by_swap = plug_in.is_swap and plug_in.plug_in_id == session.session_id
+    return tuple(sorted({*session.flags, "swap"})) if begins_by_swap else session.flags
 
 
 def _vehicle(attribution: Attribution, vehicles: Mapping[str, VehicleCard]) -> CacheVehicle:

@@ -27,6 +27,7 @@ FLAGS: Mapping[str, str] = {
     "late_curve": "the curve's first point already counts more than 0.1 kWh",
     "no_curve": "no point of a curve carries energy",
     "no_power": "the curve never shows power, though energy was drawn",
+    "swap": "follows within 15 minutes on sessions of another car",
     "tiny": "ended with less than 1 kWh",
 }
 """Every flag a session can carry, with what it means."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import dagster as dg
 import pytest
 
 from cph50_pipeline.charging.activity import ActivityMonth
+from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.slots import ChargingSlot
 from cph50_pipeline.civil_time import month_bounds
 from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, SESSION_JOB
@@ -230,6 +233,73 @@ def test_labels_teach_the_classifier_and_sessions_get_their_cars(
     assert set(collected.json(CLASSIFIER_FILE)["vehicles"]) == {EMBER, TIDE}
     assert found
     assert all(truth[session_id] == car for session_id, car in found.items())
+
+
+def label(home: Home, cars: Mapping[str, str]) -> None:
+    """Let a person name the cars of these sessions, and of no others."""
+    labels = {session_id: {"vehicle_id": car, "labeled_by": "ann"} for session_id, car in cars.items()}
+    (home.folder / LABELS_FILE).write_text(json.dumps(labels))
+
+
+def cached(home: Home, month: str) -> dict[str, CacheRecord]:
+    return {record.session_id: record for record in home.store().need_month(CACHE, month)}
+
+
+def test_a_swap_of_cars_at_the_plug_begins_a_plug_in_event_of_its_own(
+    collected: Home, household: Household
+) -> None:
+    """Cars that take turns within minutes are two events; so they are seen only once their cars are known."""
+    planned = [s for s in household.sessions_between(datetime(2026, 1, 2, tzinfo=UTC), NOW) if s.is_home]
+    quick = [
+        (str(first.session_id), str(second.session_id))
+        for first, second in pairwise(planned)
+        if second.start - first.end <= timedelta(minutes=15)
+    ]
+    assert quick, "the household takes turns at the plug"
+    before = cached(collected, "2026-01")
+    assert [before[second].plug_in_id for _, second in quick] == [first for first, _ in quick]
+    assert not any("swap" in record.flags for record in before.values())
+
+    label(collected, {id_: household.true_vehicle(id_) for pair in quick for id_ in pair})
+    assert collected.run(JANUARY, job=SESSION_JOB).success
+    after = cached(collected, "2026-01")
+    assert [after[second].plug_in_id for _, second in quick] == [second for _, second in quick]
+    assert {id_ for id_, record in after.items() if "swap" in record.flags} == {id_ for _, id_ in quick}
+
+
+def stays_over_new_year(home: Home) -> tuple[str, str]:
+    """A car that is plugged in until five minutes before the local new year and again when that begins."""
+    _, new_year = month_bounds("2025-12", home.settings.zone)
+    evening = home.simulator.plug_in(EMBER, minutes=85, at=new_year - timedelta(minutes=90))
+    morning = home.simulator.plug_in(EMBER, minutes=60, at=new_year)
+    return str(evening.session_id), str(morning.session_id)
+
+
+def test_a_plug_in_event_goes_on_over_the_end_of_a_month(home: Home) -> None:
+    evening, morning = stays_over_new_year(home)
+    assert home.run(MONTHS[1:]).success
+    assert cached(home, "2025-12")[evening].plug_in_id == evening
+    assert cached(home, "2026-01")[morning].plug_in_id == evening
+
+
+def test_a_swap_at_the_turn_of_a_month_is_found_by_what_is_stored_of_the_month_before(home: Home) -> None:
+    evening, morning = stays_over_new_year(home)
+    assert home.run(MONTHS[1:2]).success
+    label(home, {evening: EMBER, morning: TIDE})
+    for month in MONTHS[1:]:
+        assert home.run([month]).success
+    record = cached(home, "2026-01")[morning]
+    assert (record.plug_in_id, "swap" in record.flags) == (morning, True)
+
+
+def test_a_damaged_month_keeps_the_next_only_from_going_on_with_its_plug_in_event(home: Home) -> None:
+    _, morning = stays_over_new_year(home)
+    assert home.run(MONTHS[1:]).success
+    (home.folder / CLASSIFICATIONS.path("2025-12")).write_text("[")
+    result = home.run(JANUARY)
+    assert result.success
+    assert cached(home, "2026-01")[morning].plug_in_id == morning
+    assert any(CLASSIFICATIONS.path("2025-12") in line for line in log_lines(home, result.run_id))
 
 
 def test_a_classifier_that_cannot_be_read_stops_no_month_and_no_label_is_lost(collected: Home) -> None:

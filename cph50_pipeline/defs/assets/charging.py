@@ -5,21 +5,26 @@ what an asset's file must satisfy is in `defs.month_files`.
 """
 
 from collections import defaultdict
+from logging import Logger
 
 import dagster as dg
 
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.charging.cache import CacheRecord, cache_record
-from cph50_pipeline.charging.model import Attribution, Reading
+from cph50_pipeline.charging.chains import PlugIn, by_session, plug_ins
+from cph50_pipeline.charging.model import Attribution, Reading, Session
 from cph50_pipeline.charging.samples import distinct_readings
 from cph50_pipeline.charging.slots import ChargingSlot, charging_slots
+from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs import summaries
 from cph50_pipeline.defs.assets.common import GROUP_CHARGING, OWNERS, Materialized, per_month
 from cph50_pipeline.defs.attribution import vehicle_cards
 from cph50_pipeline.defs.failures import as_dagster_failure
+from cph50_pipeline.defs.month_files import CLASSIFICATIONS
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.updating import UpdateConfig, update_months
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.vehicles.classification import Classification
 
 
@@ -98,7 +103,7 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
         group_name=GROUP_CHARGING,
         kinds={"json"},
         owners=OWNERS,
-        code_version="1",
+        code_version="2",
         description="One object a session, complete: times, energy, cost, vehicle. What people and pages read.",
     )
     def session_cache(
@@ -117,6 +122,7 @@ def build_charging_assets(partitions: dg.PartitionsDefinition) -> list[dg.Assets
                     session_samples[month],
                     vehicle_classifications[month],
                     charging_energy[month],
+                    context.log,
                 )
                 for month, activity in chargepoint_activity.items()
             }
@@ -148,20 +154,47 @@ def _cache_of_month(
     readings: dict[str, list[Reading]],
     classifications: list[Classification],
     slots: list[ChargingSlot],
+    log: Logger,
 ) -> list[CacheRecord]:
+    sessions = store.sessions(activity.month)
+    events = _plug_ins_of_month(store, activity.month, sessions, classifications, log)
     attribution = {c.session_id: Attribution(c.vehicle_id, c.confidence) for c in classifications}
     cards = vehicle_cards(store.vehicles())
-    by_session = defaultdict(list)
+    slots_of = defaultdict(list)
     for slot in slots:
-        by_session[slot.session_id].append(slot)
+        slots_of[slot.session_id].append(slot)
     return [
         cache_record(
             session,
             activity.sessions[session.session_id],
             attribution.get(session.session_id, Attribution()),
-            by_session[session.session_id],
+            slots_of[session.session_id],
             cards,
             readings.get(session.session_id, []),
+            events[session.session_id],
         )
-        for session in store.sessions(activity.month)
+        for session in sessions
     ]
+
+
+def _plug_ins_of_month(
+    store: Store,
+    month: str,
+    sessions: list[Session],
+    classifications: list[Classification],
+    log: Logger,
+) -> dict[str, PlugIn]:
+    """The plug-in event of each session, also where it began in the month before."""
+    earlier_sessions, earlier_classifications = _month_before(store, month, log)
+    cars = {c.session_id: c.vehicle_id for c in (*earlier_classifications, *classifications)}
+    return by_session(plug_ins([*earlier_sessions, *sessions], cars))
+
+
+def _month_before(store: Store, month: str, log: Logger) -> tuple[list[Session], list[Classification]]:
+    """What is stored of the month before; nothing when it is damaged, which is no reason to stop this month."""
+    earlier = shift_month(month, -1)
+    try:
+        return store.sessions(earlier), store.read_month(CLASSIFICATIONS, earlier) or []
+    except BadInputError as error:
+        log.error(f"{error} The plug-in events of {month} begin with its own sessions.")
+        return [], []

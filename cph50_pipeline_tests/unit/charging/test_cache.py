@@ -8,6 +8,7 @@ import pytest
 
 from cph50_pipeline.charging.answers import ActivityRow
 from cph50_pipeline.charging.cache import CacheRecord, cache_record
+from cph50_pipeline.charging.chains import PlugIn
 from cph50_pipeline.charging.model import Attribution, VehicleCard
 from cph50_pipeline.charging.sessions import read_sessions
 from cph50_pipeline.charging.slots import charging_slots
@@ -153,6 +154,33 @@ def test_the_duration_is_that_of_the_corrected_times() -> None:
     corrected = record(end_time=late)
     assert corrected.session.duration_seconds == 3600
     assert corrected.flags == ("end_corrected",)
+
+
+@pytest.mark.parametrize(
+    ("plug_in", "plug_in_id", "flags"),
+    [
+        (None, "501", ("no_curve", "tiny")),
+        (PlugIn(("500", "501")), "500", ("no_curve", "tiny")),
+        (PlugIn(("500", "501"), is_swap=True), "500", ("no_curve", "tiny")),
+        (PlugIn(("501", "502"), is_swap=True), "501", ("no_curve", "swap", "tiny")),
+    ],
+    ids=["alone", "continued", "continued after a swap", "begun by a swap"],
+)
+def test_a_record_names_its_plug_in_event_and_the_first_of_it_a_swap(
+    plug_in: PlugIn | None, plug_in_id: str, flags: tuple[str, ...]
+) -> None:
+    month = month_of_answers([row(energy_kwh=0.4)])
+    session = read_sessions(month)[0]
+
+    found = cache_record(session, month.sessions["501"], Attribution(), [], {}, plug_in=plug_in)
+    assert (found.plug_in_id, found.flags) == (plug_in_id, flags)
+
+
+def test_a_record_from_before_there_were_plug_in_events_is_read() -> None:
+    document = record().document()
+    del document["plug_in_id"]
+
+    assert CacheRecord.read(document, "session_cache/2025-11.json").plug_in_id is None
 
 
 def test_a_record_reads_back_as_it_was() -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from cph50_pipeline.charging.activity import ActivityMonth, merge, open_sessions
 from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus
 from cph50_pipeline.charging.cache import CacheRecord, cache_record
+from cph50_pipeline.charging.chains import chains, plug_ins
 from cph50_pipeline.charging.counter import EnergyCounter
 from cph50_pipeline.charging.model import Attribution, Session
 from cph50_pipeline.charging.privacy import scrub
@@ -113,6 +115,50 @@ def test_no_session_overlaps_the_next_once_ends_are_corrected(read_month: ReadMo
         for session, following in pairwise(home):
             assert session.end is not None
             assert session.end <= following.start
+
+
+@pytest.mark.parametrize(("month", "pairs", "triples"), [("2025-10", 5, 2), ("2025-12", 2, 1)])
+def test_plug_ins_were_answered_as_one_to_three_sessions(
+    read_month: ReadMonth, month: str, pairs: int, triples: int
+) -> None:
+    home = [session for session in read_sessions(read_month(month)) if session.is_home]
+    sizes = [len(chain.session_ids) for chain in chains(home)]
+
+    assert (sizes.count(2), sizes.count(3)) == (pairs, triples)
+    assert len(sizes) == len(home) - pairs - 2 * triples
+
+
+def test_half_of_the_links_whose_cars_are_told_by_their_power_are_swaps(read_month: ReadMonth) -> None:
+    """The two cars charge at 8.5 and at 9.0 kW; which name they have does not matter here."""
+    sessions = read_sessions(read_month("2025-12"))
+    levels = {s.session_id: steady_power_kw(s) for s in sessions}
+    cars = {id_: "upper" if level > 8.75 else "lower" for id_, level in levels.items() if level is not None}
+    chained = [event.session_ids for event in plug_ins(sessions, cars) if len(event.session_ids) > 1]
+    swaps = [event.plug_in_id for event in plug_ins(sessions, cars) if event.is_swap]
+
+    assert swaps == ["4657914181", "4676172431"]
+    assert chained == [("4667842801", "4667920941"), ("4676172431", "4676273651")]
+
+
+def steady_power_kw(session: Session) -> float | None:
+    """The middle of the powers at which a car charges; a car that idles or trickles has none."""
+    powers = [reading.power_kw for reading in session.curve if reading.power_kw and reading.power_kw > 8]
+    return median(powers) if powers else None
+
+
+def test_an_event_is_named_after_its_first_session_in_time_not_after_its_lowest_id(
+    read_month: ReadMonth,
+) -> None:
+    sessions = read_sessions(read_month("2025-10"))
+
+    assert ("4477973781", "4477973741") in [chain.session_ids for chain in chains(sessions)]
+
+
+def test_a_wrong_end_chains_nothing_once_it_is_corrected(read_month: ReadMonth) -> None:
+    alone = [chain.session_ids for chain in chains(read_sessions(read_month("2025-10")))]
+
+    assert ("4495840451",) in alone
+    assert ("4505857251",) in alone
 
 
 def test_a_session_across_midnight_is_split_by_its_counter(read_month: ReadMonth) -> None:
