@@ -1,36 +1,35 @@
 """The IO manager: one for all assets, JSON or Parquet as the asset's file says, one month or many at a time.
 
 It validates before it swaps, writes atomically and deterministically, and says what it wrote. A missing upstream
-file is one permanent failure that names the month and the command that heals it. Which file an asset has is in
-`month_files`; reading and writing is in `store`.
+file is one permanent failure that names the month and the command that heals it. Which files an asset has is in
+`month_files` and `document_files`; reading and writing is in `store`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 
+from cph50_pipeline.defs.document_files import DOCUMENT_FILES, dump_documents
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.month_files import MONTH_FILES, MonthFile
-from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
+from cph50_pipeline.defs.store import Store
 from cph50_pipeline.storage.files import Written
-
-DOCUMENT_FILES = {"vehicle_classifier": CLASSIFIER_FILE}
 
 
 class HouseholdFiles(dg.IOManager):
-    """Writes `{month: value}` to a file a month, and a document asset to its one file."""
+    """Writes `{month: value}` to a file a month, and `{path: document}` of an asset without months to its files."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Validate and write what an asset returned: `{month: value}`, or a document."""
+        """Validate and write what an asset returned: `{month: value}`, or `{path: document}`."""
         asset = context.asset_key.path[-1]
         with as_dagster_failure():
             if asset in DOCUMENT_FILES:
-                written = self.store.write_document(DOCUMENT_FILES[asset], obj)
-                context.add_output_metadata(_file_metadata(written))
+                files = self.store.write_files(dump_documents(asset, obj))
+                context.add_output_metadata(files_metadata(files))
                 return
             file = MONTH_FILES[asset]
             values = _by_month(obj, context)
@@ -42,11 +41,15 @@ class HouseholdFiles(dg.IOManager):
             context.add_output_metadata({"dagster/column_schema": column_schema(file)})
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """What an asset asked for: `{month: value}`, a document, or one pandas frame when annotated so."""
+        """What an asset asked for: `{month: value}`, `{path: document}`, or one pandas frame when annotated so."""
         asset = context.asset_key.path[-1]
         with as_dagster_failure():
             if asset in DOCUMENT_FILES:
-                return self.store.read_document(DOCUMENT_FILES[asset])
+                return {
+                    file.path: file.parse(data, file.path)
+                    for file in DOCUMENT_FILES[asset]
+                    if (data := self.store.root.read(file.path)) is not None
+                }
             file = MONTH_FILES[asset]
             months = sorted(context.asset_partition_keys)
             self.store.hold_months(months)
@@ -70,6 +73,15 @@ def build_io_manager() -> dg.IOManagerDefinition:
 def column_schema(file: MonthFile) -> dg.TableSchema:
     """The columns of a month's file, as the Dagster UI shows them."""
     return dg.TableSchema(columns=[dg.TableColumn(name, kind) for name, kind in file.columns().items()])
+
+
+def files_metadata(files: Iterable[Written]) -> dict[str, Any]:
+    """The files of an asset without months, as the Dagster UI shows them."""
+    files = list(files)
+    return {
+        "files": dg.MetadataValue.table([dg.TableRecord(_file_metadata(written)) for written in files]),
+        "changed": any(written.changed for written in files),
+    }
 
 
 def _by_month(obj: Any, context: dg.OutputContext) -> Mapping[str, Any]:

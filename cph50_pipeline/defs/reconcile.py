@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from cph50_pipeline.defs.io_manager import DOCUMENT_FILES, column_schema
+from cph50_pipeline.defs.document_files import DOCUMENT_FILES, DocumentFile
+from cph50_pipeline.defs.io_manager import column_schema, files_metadata
 from cph50_pipeline.defs.month_files import MONTH_FILES
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.storage.files import sha256_of
+from cph50_pipeline.storage.files import Written, sha256_of
 
 
 @dataclass(frozen=True)
@@ -39,37 +41,46 @@ def reconcile(instance: dg.DagsterInstance, store: Store, first_month: str) -> R
             except BadInputError as error:
                 damaged.append(str(error))
                 continue
-            metadata = {"dagster/row_count": file.rows(value), "dagster/column_schema": column_schema(file)}
-            _report(instance, store, file.asset, path, month, metadata)
+            data = store.root.read(path) or b""
+            metadata = {
+                "path": path,
+                "sha256": sha256_of(data),
+                "size_bytes": len(data),
+                "dagster/row_count": file.rows(value),
+                "dagster/column_schema": column_schema(file),
+            }
+            _report(instance, file.asset, month, metadata)
             reported.append(path)
-    for asset, path in DOCUMENT_FILES.items():
+    for asset, files in DOCUMENT_FILES.items():
         if instance.get_latest_materialization_event(dg.AssetKey(asset)) is not None:
             continue
         try:
-            document = store.read_document(path)
+            found = _found(store, files)
         except BadInputError as error:
             damaged.append(str(error))
             continue
-        if document is not None:
-            _report(instance, store, asset, path, None, {})
-            reported.append(path)
+        if found:
+            _report(instance, asset, None, files_metadata(found))
+            reported += [written.path for written in found]
     return Reconciled(sorted(reported), sorted(damaged))
 
 
-def _report(
-    instance: dg.DagsterInstance,
-    store: Store,
-    asset: str,
-    path: str,
-    month: str | None,
-    metadata: dict[str, Any],
-) -> None:
-    data = store.root.read(path) or b""
+def _found(store: Store, files: Iterable[DocumentFile]) -> list[Written]:
+    """The asset's files that are there.
+
+    Raises:
+        BadInputError: one of them cannot be read.
+    """
+    found = []
+    for file in files:
+        data = store.root.read(file.path)
+        if data is not None:
+            file.parse(data, file.path)
+            found.append(Written(file.path, sha256_of(data), len(data), changed=False))
+    return found
+
+
+def _report(instance: dg.DagsterInstance, asset: str, month: str | None, metadata: dict[str, Any]) -> None:
     instance.report_runless_asset_event(
-        dg.AssetMaterialization(
-            asset,
-            partition=month,
-            description="Found on disk",
-            metadata={"path": path, "sha256": sha256_of(data), "size_bytes": len(data), **metadata},
-        )
+        dg.AssetMaterialization(asset, partition=month, description="Found on disk", metadata=metadata)
     )

@@ -233,6 +233,10 @@ class Store:
         """Write a JSON file of the data root."""
         return self._write(path, dump_json(document))
 
+    def write_files(self, files: Mapping[str, bytes]) -> list[Written]:
+        """Put files by path in place, one after the other, each whole; what they hold was validated before."""
+        return [self._write(path, data) for path, data in files.items()]
+
     def _read(self, path: str, parse: Any) -> Any | None:
         data = self.root.read(path)
         if data is None:

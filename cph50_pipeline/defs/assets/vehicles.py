@@ -8,7 +8,7 @@ from cph50_pipeline.defs import summaries
 from cph50_pipeline.defs.assets.common import GROUP_VEHICLES, OWNERS, Materialized, per_month
 from cph50_pipeline.defs.attribution import classify_months
 from cph50_pipeline.defs.failures import as_dagster_failure
-from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
 from cph50_pipeline.defs.training import labelled_sessions
 from cph50_pipeline.vehicles.training import train
 
@@ -27,7 +27,9 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
     def vehicle_classifier(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
         with as_dagster_failure():
             model = train(labelled_sessions(store, store.labels(), context.log)).model
-        return dg.MaterializeResult(value=model.document(), metadata=summaries.of_model(model))
+        return dg.MaterializeResult(
+            value={CLASSIFIER_FILE: model.document()}, metadata=summaries.of_model(model)
+        )
 
     @dg.asset(
         **per_month(partitions),
