@@ -5,12 +5,17 @@ How sessions are held out stands in `training.py`; what scores are good enough i
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field
 
 BIN_COUNT = 10
+# What a verdict is charged with that gave the truth no chance at all.
+LEAST_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,43 +90,30 @@ def score(judged: Sequence[Judged]) -> Scores:
     Raises:
         ValueError: there is none.
     """
-    from sklearn.metrics import brier_score_loss, confusion_matrix
-
     if not judged:
         raise ValueError("there is nothing to score")
-    import numpy as np
-
     named = [one for one in judged if one.is_named]
     bins = reliability(named)
-    cars = sorted({one.truth for one in judged} | {one.named for one in judged})
-    matrix = confusion_matrix([j.truth for j in judged], [j.named for j in judged], labels=cars)
-    log_losses = -np.log(np.clip([one.truth_probability for one in judged], 1e-6, 1))
     return Scores(
         sessions=len(judged),
         coverage=_rounded(len(named) / len(judged)),
-        accuracy=_rounded(sum(one.is_right for one in named) / len(named)) if named else None,
-        log_loss=_rounded(float(log_losses.mean())),
-        brier=_rounded(
-            float(
-                brier_score_loss(
-                    [one.is_right for one in named], [o.confidence for o in named], pos_label=True
-                )
-            )
-        )
-        if named
-        else None,
-        expected_calibration_error=_rounded(
-            sum(b.count * abs(b.confidence - b.accuracy) for b in bins) / len(named)
-        )
-        if named
-        else None,
-        confusion={
-            truth: {car: int(count) for car, count in zip(cars, row, strict=True) if count}
-            for truth, row in zip(cars, matrix, strict=True)
-            if row.sum()
-        },
+        accuracy=_mean([one.is_right for one in named]),
+        log_loss=_rounded(fmean(-math.log(max(one.truth_probability, LEAST_PROBABILITY)) for one in judged)),
+        brier=_mean([(one.is_right - one.confidence) ** 2 for one in named]),
+        expected_calibration_error=_mean(
+            [abs(one.confidence - one.accuracy) for one in bins for _ in range(one.count)]
+        ),
+        confusion=_confusion(judged),
         reliability=tuple(bins),
     )
+
+
+def _confusion(judged: Sequence[Judged]) -> dict[str, dict[str, int]]:
+    counts = Counter((one.truth, one.named) for one in judged)
+    return {
+        truth: {named: counts[truth, named] for of, named in sorted(counts) if of == truth}
+        for truth in sorted({one.truth for one in judged})
+    }
 
 
 def reliability(named: Sequence[Judged]) -> list[ReliabilityBin]:
@@ -137,6 +129,10 @@ def reliability(named: Sequence[Judged]) -> list[ReliabilityBin]:
         )
         for _, group in sorted(groups.items())
     ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return _rounded(fmean(values)) if values else None
 
 
 def _rounded(value: float) -> float:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,6 +30,8 @@ DAILY_DRIFT = 0.0015
 REACH = 0.1
 STEP = 0.002
 ODD_SHARE = 1e-3
+# The finest time in which the offset moves: parts of a day.
+QUARTERS = 4
 # Anchors nearer than this to each other say the same.
 ANCHOR_DISTANCE = timedelta(days=14)
 
@@ -100,15 +103,13 @@ def follow(
     """
     if not times:
         return []
-    import numpy as np
-
-    grid: Grid = np.arange(-REACH, REACH + STEP / 2, STEP)
+    grid = _grid()
     days = [at.timestamp() / 86_400 for at in times]
     anchors = path.around(min(times).date(), max(times).date())
     days += [_noon(anchor.day) for anchor in anchors]
-    words = [_word(likelihood, grid) for likelihood in (*likelihoods, *(a.likelihood for a in anchors))]
+    words = [*(_word(likelihood, grid) for likelihood in likelihoods), *(a.likelihood(grid) for a in anchors)]
     order = sorted(range(len(days)), key=lambda index: days[index])
-    steps = [_spreading(days[after] - days[before], path, grid) for before, after in pairwise(order)]
+    steps = [_step(days[after] - days[before], path) for before, after in pairwise(order)]
     forward = _sweep([words[index] for index in order], steps, path, grid)
     backward = _sweep([words[index] for index in reversed(order)], steps[::-1], path, grid)[::-1]
     found: dict[int, Offset] = {}
@@ -119,20 +120,30 @@ def follow(
     return [found[index] for index in range(len(times))]
 
 
-def _spreading(days: float, path: SupplyPath, grid: Grid) -> Spreading | None:
-    """The share that goes in some days from each offset to each, by a walk that is drawn back to its mean.
+def _step(days: float, path: SupplyPath) -> Spreading | None:
+    """How the offset moves in some days; None when nothing moves in so short a time."""
+    quarters = round(days * QUARTERS)
+    return _spreading(quarters, path.daily_drift, path.range) if quarters else None
 
-    None when so little time passes that nothing moves.
-    """
+
+@lru_cache(maxsize=128)
+def _spreading(quarters: int, daily_drift: float, range_: float) -> Spreading:
+    """The share that goes in some quarters of a day from each offset to each, by a walk drawn back to its mean."""
     import numpy as np
 
-    memory = math.exp(-days * path.daily_drift**2 / (2 * path.range**2))
-    deviation = path.range * math.sqrt(1 - memory**2)
-    if deviation < STEP / 4:
-        return None
+    grid = _grid()
+    memory = math.exp(-quarters / QUARTERS * daily_drift**2 / (2 * range_**2))
+    deviation = range_ * math.sqrt(1 - memory**2)
     density = np.exp(-0.5 * ((grid[None, :] - memory * grid[:, None]) / deviation) ** 2)
     shares: Spreading = density / density.sum(axis=1, keepdims=True)
     return shares
+
+
+def _grid() -> Grid:
+    import numpy as np
+
+    grid: Grid = np.arange(-REACH, REACH + STEP / 2, STEP)
+    return grid
 
 
 def _sweep(

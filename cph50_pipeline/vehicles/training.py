@@ -185,7 +185,7 @@ def evidence_weights(evidence: Sequence[Sequence[float]]) -> Mapping[Evidence, f
     ratios = np.array(evidence)
     sides = np.concatenate([ratios, -ratios])
     is_true = np.concatenate([np.ones(len(ratios)), np.zeros(len(ratios))])
-    regression = LogisticRegression(fit_intercept=False, C=1.0).fit(sides, is_true)
+    regression = LogisticRegression(fit_intercept=False, solver="newton-cholesky").fit(sides, is_true)
     return {
         kind: min(1.0, max(0.0, float(weight)))
         for kind, weight in zip(Evidence, regression.coef_[0], strict=True)
