@@ -1,7 +1,7 @@
-"""A session sampled while it runs: its window, the charger's limit, every look saved to the session's own file.
+"""A session sampled while it runs: its window, the charger's limit, and the car as soon as it shows.
 
-When to look and what becomes of a look that fails is in `sources.fetching`, what a record holds in
-`charging.collection`.
+Every look is saved to the session's own file. When to look and what becomes of a look that fails is in
+`sources.fetching`, what a record holds in `charging.collection`, how the car is named in `defs.provisional`.
 """
 
 from datetime import UTC, datetime
@@ -10,12 +10,14 @@ from time import sleep
 
 from cph50_pipeline.charging.answers import ChargingStatus
 from cph50_pipeline.charging.collection import (
+    CollectionRecord,
     collection_path,
     is_complete,
     new_record,
     with_amperage_limit,
 )
 from cph50_pipeline.civil_time import from_epoch_ms
+from cph50_pipeline.defs.provisional import ProvisionalNaming
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
@@ -54,11 +56,28 @@ def sample_live(status: ChargingStatus, store: Store, chargepoint: ChargePoint, 
                 status,
                 with_amperage_limit(begun, limit),
                 window,
-                lambda r: store.write_collection(path, r),
+                _Saver(path, store, ProvisionalNaming(status, store, log)),
             )
     log.info(
         f"Session {status.session_id}: {record.sample_count} samples, {record.distinct_sample_count} distinct"
     )
+
+
+class _Saver:
+    """Writes a record after every look, and once more when the look names its car."""
+
+    def __init__(self, path: str, store: Store, naming: ProvisionalNaming) -> None:
+        self._path = path
+        self._store = store
+        self._naming = naming
+
+    def __call__(self, record: CollectionRecord) -> CollectionRecord:
+        """Save the look before anything is made of it."""
+        self._store.write_collection(self._path, record)
+        named = self._naming.named(record)
+        if named != record:
+            self._store.write_collection(self._path, named)
+        return named
 
 
 def _amperage_limit(source: ChargerSource, status: ChargingStatus, log: Logger) -> float | None:

@@ -172,13 +172,17 @@ def _missed_months(source: ChargerSource, store: Store, now: datetime, covered: 
 
 
 def _attribution(session: ChargingStatus | None, store: Store) -> tuple[str | None, float | None]:
+    """The car of the session in progress: as classified, or as its own file says while it is sampled."""
     if session is None:
         return None, None
-    month = month_of(from_epoch_ms(session.start_time), store.zone)
-    for classification in store.read_month_if_whole(CLASSIFICATIONS, month) or []:
+    start = from_epoch_ms(session.start_time)
+    for classification in store.read_month_if_whole(CLASSIFICATIONS, month_of(start, store.zone)) or []:
         if classification.session_id == session.session_id:
             return classification.vehicle_id, classification.confidence
-    return None, None
+    record = store.collection_if_whole(collection_path(session.session_id, start, store.zone))
+    if record is None or record.labeled_by is None:
+        return None, None
+    return record.vehicle_id, record.vehicle_confidence
 
 
 def _write_state(seen: Observation, store: Store) -> tuple[LastSession, bool]:

@@ -191,8 +191,15 @@ class Store:
         """The record in a session file; None when there is none."""
         return self._read(path, lambda data, name: CollectionRecord.read(load_json(data, name), name))
 
+    def collection_if_whole(self, path: str) -> CollectionRecord | None:
+        """The record in a session file, None when there is none or it is damaged."""
+        try:
+            return self.collection_at(path)
+        except BadInputError:
+            return None
+
     def write_collection(self, path: str, record: CollectionRecord) -> None:
-        """Write a session's own file. Only sampling and the final classification do."""
+        """Write a session's own file. Only sampling, with its provisional car, and the final classification do."""
         self._write(path, dump_json(record.document()))
 
     def move_collection(self, path: str, target: str) -> None:

@@ -116,7 +116,7 @@ def sample_session(
     first: ChargingStatus,
     record: CollectionRecord,
     window: SamplingWindow,
-    save: Callable[[CollectionRecord], None],
+    save: Callable[[CollectionRecord], CollectionRecord],
 ) -> CollectionRecord:
     """Sample a session until the window is full or the session ends; saves after every sample.
 
@@ -128,7 +128,7 @@ def sample_session(
         first: The session's latest answer, which becomes the first sample.
         record: What has been sampled so far.
         window: How many samples and how far apart.
-        save: Writes the record.
+        save: Writes the record; sampling goes on with what it gives back.
 
     Raises:
         Cph50Error: the session cannot be read any more; what was sampled is saved.
@@ -140,7 +140,7 @@ def sample_session(
             record, status = _take(source, first.session_id, record, window)
         if status is not None:
             record = add_sample(record, status, window.now(), window.zone)
-        save(record)
+        record = save(record)
         if status is not None and status.has_ended:
             break
         status = None

@@ -1,23 +1,47 @@
-"""A session sampled while it runs, through real runs: the charger's limit in its file."""
+"""A session sampled while it runs, through real runs: the charger's limit and the provisional car in its file."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from logging import getLogger
+from typing import Any
 
 import pytest
 
 from cph50_pipeline.defs import sampling
 from cph50_pipeline.defs.jobs import SESSION_JOB
+from cph50_pipeline.defs.month_files import CLASSIFICATIONS
+from cph50_pipeline.defs.sensors import STATE_FILE, watch_charger
+from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.simulator.faults import Fault
-from cph50_pipeline_tests.dagster.homes import EMBER, NOW, Home, MakeHome, log_lines
+from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
+from cph50_pipeline.vehicles.classifier import KnownVehicle, TrackRecord, VehicleModel
+from cph50_pipeline.vehicles.levels import Regime
+from cph50_pipeline_tests.dagster.homes import EMBER, NOW, TIDE, Home, MakeHome, log_lines
 
 JANUARY = ["2026-01"]
 ACTIVITY_ONLY = ["chargepoint_activity"]
 PLUGGED_IN = NOW - timedelta(minutes=5)
 
+LOOK = timedelta(seconds=10)
+
 OnPause = Callable[[], None]
+
+
+def known(power_kw: float) -> KnownVehicle:
+    """A car that is well known at 40 A."""
+    regimes = (Regime(power_kw=power_kw, label_count=20, amperage_limits=(40,)),)
+    return KnownVehicle(
+        label_count=20, spread=0.006, degrees_of_freedom=23, rejection_distance=3.5, regimes=regimes
+    )
+
+
+MODEL = VehicleModel(
+    vehicles={EMBER: known(8.55), TIDE: known(9.05)}, record=TrackRecord(judged=60, right=60)
+)
 
 
 @pytest.fixture
@@ -130,3 +154,122 @@ def test_a_backfill_samples_nothing_and_asks_for_no_limit(home: Home) -> None:
     plug_in(home)
     assert home.run(JANUARY, only=ACTIVITY_ONLY).success
     assert asked_for_the_charger(home) == 0
+
+
+@pytest.fixture
+def knowing(make_home: MakeHome) -> Home:
+    """A household whose cars are known, with windows of five minutes."""
+    home = make_home(sample_count=30)
+    home.store().write_document(CLASSIFIER_FILE, MODEL.document())
+    return home
+
+
+def just_plugged_in(home: Home, car: str = EMBER) -> str:
+    """A session that began seconds ago, of those in which the charger takes a reading every minute."""
+    for seconds in range(10, 60):
+        begun = NOW - timedelta(seconds=seconds)
+        elsewhere = LiveHousehold(home.simulator.household.plan, PlugInBook())
+        if elsewhere.plug_in(begun, car, 120).reading_period_seconds == 60:
+            return str(home.simulator.plug_in(car, 120, begun).session_id)
+    raise AssertionError("no such session")
+
+
+def pass_time(home: Home) -> OnPause:
+    return lambda: home.simulator.clock.advance(LOOK)
+
+
+@pytest.mark.parametrize("car", [EMBER, TIDE])
+def test_the_car_stands_in_the_sessions_file_while_it_is_sampled_and_before_anything_is_classified(
+    knowing: Home, between_looks: list[OnPause], car: str
+) -> None:
+    session_id = just_plugged_in(knowing, car)
+    named: list[dict[str, Any]] = []
+
+    def note() -> None:
+        record = knowing.json(path(session_id))
+        if record["vehicle_id"] != "unknown":
+            named.append(record)
+
+    between_looks += [note, pass_time(knowing)]
+    sample(knowing, session_id)
+    first = named[0]
+    assert first["vehicle_id"] == first["provisional_vehicle_id"] == car
+    assert first["vehicle_confidence"] == first["provisional_vehicle_confidence"]
+    assert first["labeled_by"] == "classifier"
+    assert first["labeled_at"] == first["samples"][-1]["reading_at"]
+    assert first["sample_count"] < 25, "within the first five minutes"
+    assert first["valid_sample_count"] == first["sample_count"]
+    assert knowing.store().read_month(CLASSIFICATIONS, JANUARY[0]) is None
+    last = knowing.json(path(session_id))
+    assert last["sample_count"] == 30
+    assert (last["vehicle_id"], last["labeled_at"]) == (car, first["labeled_at"])
+
+
+def test_the_state_names_the_car_as_soon_as_the_sessions_file_does(
+    knowing: Home, between_looks: list[OnPause]
+) -> None:
+    session_id = just_plugged_in(knowing)
+    shown: list[tuple[str | None, str]] = []
+
+    def look() -> None:
+        client, store = knowing.chargepoint.client(), knowing.store()
+        watch_charger(client, store, knowing.settings, NOW, NOW, getLogger("test"))
+        shown.append((knowing.json(STATE_FILE)["vehicle_id"], knowing.json(path(session_id))["vehicle_id"]))
+
+    between_looks += [look, pass_time(knowing)]
+    sample(knowing, session_id)
+    assert set(shown) == {(None, "unknown"), (EMBER, EMBER)}
+    assert knowing.json(STATE_FILE)["vehicle_confidence"] > 0.5
+
+
+def test_a_window_that_goes_on_keeps_its_car_and_when_it_was_named(
+    knowing: Home, make_home: MakeHome
+) -> None:
+    session_id = plug_in(knowing)
+    knowing.simulator.faults.fail(404, operation="charging_status", after=2, times=None)
+    config = UpdateConfig(session_id=session_id, sample=True)
+    assert not knowing.run(JANUARY, config, SESSION_JOB, only=ACTIVITY_ONLY).success
+    knowing.simulator.faults.clear()
+    interrupted = knowing.json(path(session_id))
+    assert interrupted["sample_count"] < 30
+    assert interrupted["vehicle_id"] == EMBER
+
+    knowing.simulator.clock.advance(timedelta(minutes=5))
+    sample(knowing, session_id)
+    record = knowing.json(path(session_id))
+    assert record["sample_count"] == 30
+    assert (record["vehicle_id"], record["labeled_at"]) == (EMBER, interrupted["labeled_at"])
+    assert record["provisional_vehicle_id"] == EMBER
+
+
+def test_the_final_word_leaves_the_provisional_one_beside_it(knowing: Home) -> None:
+    session_id = plug_in(knowing)
+    sample(knowing, session_id)
+    (knowing.folder / LABELS_FILE).write_text(json.dumps({session_id: TIDE}))
+    knowing.simulator.clock.advance(timedelta(hours=3))
+    assert knowing.run(JANUARY, UpdateConfig(session_id=session_id), SESSION_JOB).success
+    record = knowing.json(path(session_id))
+    assert (record["vehicle_id"], record["labeled_by"]) == (TIDE, "manual")
+    assert record["provisional_vehicle_id"] == EMBER
+    assert 0 < record["provisional_vehicle_confidence"] < 1
+
+
+def test_a_classifier_that_cannot_be_used_stops_no_sampling_and_is_reported_once(
+    knowing: Home, between_looks: list[OnPause]
+) -> None:
+    (knowing.folder / CLASSIFIER_FILE).write_text('{"vehicles": 3}')
+    session_id = just_plugged_in(knowing)
+    between_looks.append(pass_time(knowing))
+    run_id = sample(knowing, session_id)
+    record = knowing.json(path(session_id))
+    assert record["valid_sample_count"] == 30
+    assert record["distinct_sample_count"] > 2
+    assert (record["vehicle_id"], record["provisional_vehicle_id"]) == ("unknown", None)
+    assert len([line for line in log_lines(knowing, run_id) if "provisional" in line]) == 1
+
+
+def test_without_a_model_no_car_is_named_and_nothing_is_reported(home: Home) -> None:
+    session_id = plug_in(home)
+    run_id = sample(home, session_id)
+    assert home.json(path(session_id))["vehicle_id"] == "unknown"
+    assert not [line for line in log_lines(home, run_id) if "provisional" in line]

@@ -118,6 +118,15 @@ def test_a_month_never_stored_is_empty_and_one_damaged_is_not(collected: Home) -
         collected.store().activity(JANUARY)
 
 
+def test_a_damaged_session_file_is_an_error_or_none_as_its_reader_wants(home: Home) -> None:
+    path = "sessions/2026/01/20/501.json"
+    home.store().write_document(path, {"session_id": "501"})
+    assert home.store().collection_if_whole(path) is None
+    assert home.store().collection_if_whole("sessions/2026/01/20/502.json") is None
+    with pytest.raises(BadInputError, match=path):
+        home.store().collection_at(path)
+
+
 def test_what_is_read_again_is_what_lies_on_disk_now(collected: Home) -> None:
     store = collected.store()
     assert not store.activity(JANUARY).closed

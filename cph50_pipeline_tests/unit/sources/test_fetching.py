@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -215,8 +216,26 @@ def sample(
     source: ScriptedSource, clock: Clock, record: CollectionRecord | None = None, count: int = 4
 ) -> tuple[CollectionRecord, list[CollectionRecord]]:
     saved: list[CollectionRecord] = []
-    done = sample_session(source, look(0), record or fresh(clock), window(clock, count), saved.append)
+    done = sample_session(source, look(0), record or fresh(clock), window(clock, count), into(saved))
     return done, saved
+
+
+def into(saved: list[CollectionRecord]) -> Callable[[CollectionRecord], CollectionRecord]:
+    """Saves to a list."""
+
+    def save(record: CollectionRecord) -> CollectionRecord:
+        saved.append(record)
+        return record
+
+    return save
+
+
+def test_sampling_goes_on_with_what_saving_gives_back(clock: Clock) -> None:
+    def save(record: CollectionRecord) -> CollectionRecord:
+        return record.model_copy(update={"vehicle_id": f"{record.vehicle_id}+"})
+
+    record = sample_session(source_with(look(1)), look(0), fresh(clock), window(clock, 2), save)
+    assert record.vehicle_id == "unknown++"
 
 
 def powers(record: CollectionRecord) -> list[float | None]:
@@ -302,7 +321,7 @@ def test_a_failure_that_does_not_pass_ends_the_window_with_what_was_sampled_save
 ) -> None:
     saved: list[CollectionRecord] = []
     with pytest.raises(type(failure)):
-        sample_session(source_with(look(1), failure), look(0), fresh(clock), window(clock), saved.append)
+        sample_session(source_with(look(1), failure), look(0), fresh(clock), window(clock), into(saved))
     assert powers(saved[-1]) == [6.0, 7.0]
 
 
