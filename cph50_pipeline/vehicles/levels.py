@@ -73,10 +73,18 @@ class Regime(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One session's level: logarithm of its power at the supply's usual level, and the charger's limit if seen."""
+    """One session's level.
+
+    Attributes:
+        log_power: The logarithm of its power (of kW) at the supply's usual level.
+        amperage_limit: The charger's limit (A), None when nobody saw it.
+        weight: How much its squared deviation counts: more than 1 where its own deviation moved what the supply's
+            level was taken for.
+    """
 
     log_power: float
     amperage_limit: float | None
+    weight: float = 1.0
 
 
 def find_regimes(sessions: Sequence[Observed]) -> list[list[int]]:
@@ -146,6 +154,15 @@ class Scatter:
 
     squares: float = 0.0
     free: int = 0
+
+    @classmethod
+    def about_middles(cls, regimes: Collection[Sequence[Observed]]) -> Scatter:
+        """Of sessions about the middle of their regime, which is fitted too: one session of each is not free."""
+        squares = 0.0
+        for regime in regimes:
+            middle = fmean(session.log_power for session in regime)
+            squares += sum(session.weight * (session.log_power - middle) ** 2 for session in regime)
+        return cls(squares, sum(map(len, regimes)) - len(regimes))
 
     def __add__(self, other: Scatter) -> Scatter:
         """Both together."""

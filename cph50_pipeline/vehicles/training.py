@@ -64,6 +64,9 @@ WEIGHED_AFTER = 20
 # In validation the model is learned anew when so much more has been seen than last time.
 LEARN_AGAIN_AFTER = 1.05
 DOUBT_FOLDS = 10
+# A session takes part in finding the supply's offset, and so hides a share of its own deviation; more than this
+# cannot be made up for.
+STRONGEST_PULL = 0.9
 _ROUNDS = 3
 
 
@@ -152,11 +155,11 @@ def fit(
     sessions = [one for one in _in_time(labelled) if one.vehicle_id != UNKNOWN_VEHICLE]
     offsets = _offsets(sessions)
     stretches = {
-        vehicle_id: _Stretches.of([sessions[i] for i in members], [offsets[i].value for i in members])
+        vehicle_id: _Stretches.of([sessions[i] for i in members], [offsets[i] for i in members])
         for vehicle_id, members in sorted(_by_vehicle(sessions).items())
     }
     vehicles = {
-        vehicle_id: _learn(own, [one.scatter for id_, one in stretches.items() if id_ != vehicle_id])
+        vehicle_id: _learn(own, [one for id_, one in stretches.items() if id_ != vehicle_id])
         for vehicle_id, own in stretches.items()
     }
     return VehicleModel(
@@ -275,20 +278,15 @@ class _Stretches:
     regimes: Sequence[Sequence[Observed]]
 
     @classmethod
-    def of(cls, sessions: Sequence[LabelledSession], offsets: Sequence[float]) -> _Stretches:
+    def of(cls, sessions: Sequence[LabelledSession], offsets: Sequence[Offset]) -> _Stretches:
         observed = _observed(sessions, offsets)
         return cls(sessions, [[observed[i] for i in part] for part in find_regimes(observed)])
 
-    @property
-    def scatter(self) -> Scatter:
-        """About the middles of the regimes, which are fitted too: only what is beyond one session each is free."""
-        squares = sum(_squares([one.log_power for one in regime]) for regime in self.regimes)
-        return Scatter(squares, len(self.sessions) - len(self.regimes))
 
-
-def _learn(own: _Stretches, neighbours: Iterable[Scatter]) -> KnownVehicle:
+def _learn(own: _Stretches, neighbours: Iterable[_Stretches]) -> KnownVehicle:
     """One car: its regimes, its scatter about them, its traits."""
-    spread = spread_among(own.scatter, sum(neighbours, Scatter()))
+    others = sum((Scatter.about_middles(one.regimes) for one in neighbours), Scatter())
+    spread = spread_among(Scatter.about_middles(own.regimes), others)
     return KnownVehicle(
         label_count=len(own.sessions),
         spread=round(spread.value, 5),
@@ -329,7 +327,7 @@ def _offsets(sessions: Sequence[LabelledSession]) -> list[Offset]:
     for _ in range(_ROUNDS):
         likelihoods: list[Likelihood] = [None] * len(sessions)
         for indices in members.values():
-            observed = _observed([sessions[i] for i in indices], [offsets[i].value for i in indices])
+            observed = _observed([sessions[i] for i in indices], [offsets[i] for i in indices])
             for part in find_regimes(observed):
                 middle = fmean(observed[i].log_power for i in part)
                 for i in part:
@@ -365,9 +363,13 @@ def _anchors(sessions: Sequence[LabelledSession], offsets: Sequence[Offset]) -> 
     return tuple(anchors)
 
 
-def _observed(sessions: Sequence[LabelledSession], offsets: Sequence[float]) -> list[Observed]:
+def _observed(sessions: Sequence[LabelledSession], offsets: Sequence[Offset]) -> list[Observed]:
     return [
-        Observed(math.log(one.fingerprint.power_kw.value) - offset, one.fingerprint.amperage_limit)
+        Observed(
+            log_power=math.log(one.fingerprint.power_kw.value) - offset.value,
+            amperage_limit=one.fingerprint.amperage_limit,
+            weight=1 / (1 - min(STRONGEST_PULL, (offset.sigma / EXPECTED_SPREAD) ** 2)),
+        )
         for one, offset in zip(sessions, offsets, strict=True)
     ]
 

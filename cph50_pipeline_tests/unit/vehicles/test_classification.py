@@ -1,31 +1,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cph50_pipeline.charging.model import Reading, Session
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.charging.model import Attribution, Reading, Session
 from cph50_pipeline.vehicles.classification import (
     Classification,
+    Household,
+    SeenSession,
+    case_of,
     classify_month,
-    labelled_plateaus,
-    read_classifications,
 )
-from cph50_pipeline.vehicles.classifier import (
-    LabelledPlateau,
-    NearestPlateau,
-    VehicleClassifier,
-    Verdict,
-    fit,
-)
+from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, VehicleModel, Verdict
 from cph50_pipeline.vehicles.config import VehicleConfig
-from cph50_pipeline.vehicles.features import Plateau
 from cph50_pipeline.vehicles.labels import LabelMap
+from cph50_pipeline.vehicles.training import train
 from cph50_pipeline_tests.unit.vehicles.curves import START, curve, session, steady
+from cph50_pipeline_tests.unit.vehicles.labelled import household
 
 ZONE = ZoneInfo("America/Los_Angeles")
 CONFIG = VehicleConfig.read({"vehicles": {"ember": {}, "tide": {}}}, "vehicle_config.json")
@@ -34,12 +30,9 @@ EMBER, TIDE = curve(steady(8.55)), curve(steady(9.05))
 NO_PREVIOUS: dict[str, Classification] = {}
 
 
-def trained(label_count: int = 8) -> NearestPlateau:
-    cases = [("ember", 8.55), ("tide", 9.05)] * label_count
-    return fit(
-        LabelledPlateau(str(index), car, Plateau(power, 0.03, 20, "power"))
-        for index, (car, power) in enumerate(cases)
-    )
+@lru_cache
+def trained(label_count: int = 20) -> VehicleModel:
+    return train(household(label_count)).model
 
 
 def labels(**vehicle_by_session: str) -> LabelMap:
@@ -54,6 +47,10 @@ def labels(**vehicle_by_session: str) -> LabelMap:
     return LabelMap.read(entries, "session_vehicle_map.json", CONFIG.vehicles)
 
 
+def home(said: LabelMap | None = None, config: VehicleConfig = CONFIG) -> Household:
+    return Household(said or labels(), config, ZONE)
+
+
 def classify(
     readings: Sequence[Reading],
     *,
@@ -62,27 +59,27 @@ def classify(
     model: VehicleClassifier | None = None,
     previous: Classification | None = None,
     config: VehicleConfig = CONFIG,
+    amperage_limit: float | None = None,
+    provisional: Attribution | None = None,
 ) -> Classification:
-    one = of or session("41")
     before = {previous.session_id: previous} if previous else {}
-    found = classify_month(
-        [one], {one.session_id: readings}, said or labels(), config, model or trained(), before, ZONE
-    )
-    return found[0]
+    one = SeenSession(of or session("41"), readings, amperage_limit, provisional)
+    [found] = classify_month([one], home(said, config), model or trained(), before)
+    return found
 
 
 class Broken:
     version = "broken"
 
-    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
+    def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
         raise ZeroDivisionError("no spread")
 
 
 class Boastful:
     version = "boastful"
 
-    def classify(self, readings: Sequence[Reading], candidates: Collection[str]) -> Verdict:
-        return Verdict("ember", 1.0, "certain")
+    def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
+        return [Verdict("ember", 1.0, "certain")] * len(cases)
 
 
 def test_the_classifier_names_the_car_when_nobody_else_did() -> None:
@@ -114,7 +111,7 @@ def test_a_label_that_the_classifier_wrote_is_not_a_persons_word() -> None:
 
 
 def test_without_labels_and_model_every_session_is_unknown_and_nothing_calls_for_review() -> None:
-    found = classify(EMBER, model=fit([]))
+    found = classify(EMBER, model=VehicleModel())
     assert (found.vehicle_id, found.confidence) == ("unknown", 0)
     assert (found.labeled_by, found.labeled_at) == (None, None)
     assert not found.needs_review
@@ -162,7 +159,7 @@ def test_a_provisional_car_is_revised_when_more_was_read() -> None:
 
 def test_the_time_of_a_label_changes_only_with_the_label() -> None:
     first = classify(TIDE[:8])
-    more = classify(TIDE, model=trained(20), previous=first)
+    more = classify(TIDE, model=trained(40), previous=first)
     assert more.confidence != first.confidence
     assert more.labeled_at == first.labeled_at
     by_hand = classify(TIDE, said=labels(s41="tide"), previous=more)
@@ -212,18 +209,54 @@ def test_a_classifier_that_fails_does_not_touch_a_persons_label() -> None:
 
 
 def test_a_month_is_sorted_by_session_and_the_same_when_done_again() -> None:
-    sessions = [session("43"), session("41", is_open=True), session("42")]
-    readings = {"41": TIDE, "43": EMBER}
-    once = classify_month(sessions, readings, labels(s42="ember"), CONFIG, trained(), NO_PREVIOUS, ZONE)
+    month = [
+        SeenSession(session("43"), EMBER),
+        SeenSession(session("41", is_open=True), TIDE),
+        SeenSession(session("42"), ()),
+    ]
+    family = home(labels(s42="ember"))
+    once = classify_month(month, family, trained(), NO_PREVIOUS)
     assert [found.session_id for found in once] == ["41", "42", "43"]
     previous = {found.session_id: found for found in once}
-    assert (
-        classify_month(sessions[::-1], readings, labels(s42="ember"), CONFIG, trained(), previous, ZONE)
-        == once
-    )
+    assert classify_month(month[::-1], family, trained(), previous) == once
 
 
-def test_a_classification_is_written_with_offsets_and_read_back_as_it_was() -> None:
+def test_a_car_taken_for_another_in_the_first_minutes_is_revised_and_the_reason_says_so() -> None:
+    revised = classify(TIDE, provisional=Attribution("ember", 0.81))
+    assert revised.vehicle_id == "tide"
+    assert revised.reason.endswith("; revised, in the first minutes it was taken for ember (0.81)")
+    assert "revised" not in classify(TIDE, provisional=Attribution("tide", 0.9)).reason
+    assert "revised" not in classify(TIDE).reason
+
+
+def test_what_was_provisional_is_no_revision_while_the_session_runs() -> None:
+    running = classify(TIDE, of=session("41", is_open=True), provisional=Attribution("ember", 0.81))
+    assert "revised" not in running.reason
+
+
+def test_the_limit_that_was_seen_is_part_of_what_is_judged() -> None:
+    at_40 = train(household(20, amperage_limit=40)).model
+    power_at_32 = curve(steady(9.05 * 32 / 40))
+    assert classify(power_at_32, model=at_40).vehicle_id == "unknown"
+    assert classify(power_at_32, model=at_40, amperage_limit=32).vehicle_id == "tide"
+
+
+def test_sessions_of_the_month_before_show_how_the_supply_stands() -> None:
+    before = [
+        SeenSession(session(str(day), start=START - timedelta(days=day)), curve(steady(power * 1.03)))
+        for day in range(1, 20)
+        for power in [(8.55, 9.05)[day % 2]]
+    ]
+    asked = [SeenSession(session("41"), curve(steady(9.05 * 1.03)))]
+    model = trained()
+    late = model.model_copy(update={"supply": model.supply.model_copy(update={"anchors": ()})})
+    [alone] = classify_month(asked, home(), late, NO_PREVIOUS)
+    [shown] = classify_month(asked, home(), late, NO_PREVIOUS, before)
+    assert shown.vehicle_id == "tide"
+    assert shown.confidence > alone.confidence
+
+
+def test_a_classification_is_written_with_offsets_and_fields_in_their_order() -> None:
     found = classify(TIDE)
     written = json.loads(json.dumps(found.model_dump(mode="json")))
     assert written["labeled_at"].endswith("+00:00")
@@ -231,26 +264,18 @@ def test_a_classification_is_written_with_offsets_and_read_back_as_it_was() -> N
         "session_id", "vehicle_id", "confidence", "labeled_by", "labeled_at", "final", "needs_review",
         "reason",
     ]  # fmt: skip
-    assert read_classifications([written], "classifications/2026-01.json") == [found]
+    assert Classification.model_validate(written) == found
 
 
-@pytest.mark.parametrize(
-    ("document", "named"),
-    [
-        ({}, "not a list"),
-        ([7], "entry 0"),
-        ([{"session_id": "41", "confidence": 2}], "session 41"),
-    ],
-)
-def test_a_damaged_month_of_classifications_is_refused_with_its_session(document: object, named: str) -> None:
-    with pytest.raises(BadInputError, match=named) as raised:
-        read_classifications(document, "classifications/2026-01.json")
-    assert "classifications/2026-01.json" in str(raised.value)
+def test_the_classifier_sees_a_persons_label_and_the_cars_of_the_local_day() -> None:
+    sold = {"vehicles": {"ember": {}, "tide": {"valid_periods": [{"to": "2026-01-05"}]}}}
+    config = VehicleConfig.read(sold, "vehicle_config.json")
+    case = case_of(SeenSession(session("41"), TIDE, 40.0), home(labels(s41="ember"), config))
+    assert (case.label, case.candidates) == ("ember", ("ember",))
+    assert case.fingerprint is not None
+    assert case.fingerprint.amperage_limit == 40
 
 
-def test_only_sessions_at_home_with_a_persons_label_and_a_plateau_are_trained_on() -> None:
-    sessions = [session("43"), session("41"), session("42"), session("44", is_home=False), session("45")]
-    readings = {"41": TIDE, "43": EMBER, "44": TIDE, "45": TIDE}
-    said = labels(s41="tide", s42="ember", s43="ember", s44="tide")
-    cases = labelled_plateaus(sessions, readings, said)
-    assert [(case.session_id, case.vehicle_id) for case in cases] == [("41", "tide"), ("43", "ember")]
+def test_what_is_charged_elsewhere_has_no_fingerprint() -> None:
+    away = SeenSession(session("41", is_home=False), TIDE)
+    assert case_of(away, home()).fingerprint is None
