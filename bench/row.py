@@ -17,6 +17,7 @@ class Row:
         unit: What both are in; "x" when they are ratios.
         alternative: What it is compared with.
         detail: The figures behind it.
+        tables: All of them in Markdown, where they are many and were asked for.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Row:
     unit: str
     alternative: str
     detail: str
+    tables: str = ""
 
     @property
     def ok(self) -> bool:
@@ -41,9 +43,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much work a measurement may make of itself: `--quick` asks for few repetitions."""
+    """How much work a measurement may make of itself.
+
+    Attributes:
+        quick: Few repetitions.
+        tables: Everything that stands in the documents, too, rather than only what has a budget.
+    """
 
     quick: bool
+    tables: bool = False
 
     def times(self, usual: int, quick: int) -> int:
         """How often to repeat."""

@@ -60,7 +60,8 @@ class Scenario:
         idle_share, trickle_share, public_share: Shares of the days with such a session.
         zeroed_share: Share of the readings whose power is zero although the counter climbs.
         duplicates: How often each reading comes: again, and again a little later with the same values.
-        view: What of each session is known: its curve, the live window besides, or the first five minutes alone.
+        view: What of each session is known: its curve, the live window besides, or the first five minutes alone
+            (the window, and the curve as it was answered when the window began).
     """
 
     days: int = 300
@@ -259,13 +260,12 @@ def seen_readings(session: PlannedSession, view: View, delay_seconds: int) -> li
         delay_seconds: From its start to the first live look.
     """
     window = {} if view == "curve" else {reading.at: reading for reading in _window(session, delay_seconds)}
-    if view == "opening":
-        return list(window.values())
+    curve_until = session.start + timedelta(seconds=delay_seconds) if view == "opening" else session.end
     kept = {
         (point.at, point.energy_kwh, point.power_kw): _reading(
             point.at, point.energy_kwh, point.power_kw, "curve"
         )
-        for point in session.points_by(session.end)
+        for point in session.points_by(curve_until)
         if point.at not in window
     }
     return sorted([*kept.values(), *window.values()], key=lambda reading: reading.at)
