@@ -1,97 +1,148 @@
-"""The sensor that watches the files people edit: labels and vehicles. By content, not by date."""
+"""The sensor of what sessions are named by: labels, cars, the released model. By content, not by date.
 
-import hashlib
-from collections.abc import Mapping
+Level-triggered: each month's newest materialization says by what it was named, and a month for which that is not what
+the files say now is named again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import RunsFilter
 
 from cph50_pipeline.charging.watching import may_start
 from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.assets.external import VEHICLE_LABELS
 from cph50_pipeline.defs.attempts import attempts
+from cph50_pipeline.defs.attribution_inputs import INPUTS, AttributionInputs, digest_of
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, Job
-from cph50_pipeline.defs.month_files import SAMPLES
-from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG
-from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
+from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES
+from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG, months_of_run
+from cph50_pipeline.defs.sensors import NOT_FINISHED
+from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings
 
 EVERY_SECONDS = 60
-HASH_TAG = "cph50/reference_hash"
+INPUTS_TAG = "cph50/inputs"
+IN_FORCE = "Sessions are named by labels, cars and model as they are"
 
-
-def reference_hash(store: Store) -> str:
-    """A hash of the hand-edited files' bytes; changes when, and only when, one of them does."""
-    digest = hashlib.sha256()
-    for path in (LABELS_FILE, VEHICLES_FILE):
-        data = store.root.read(path)
-        digest.update(b"absent" if data is None else hashlib.sha256(data).digest())
-    return digest.hexdigest()[:16]
+Due = list[tuple[str, str]]
+"""Months to name again, in order, each with the digest of what they are to be named by."""
 
 
 def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
-    """The sensor of labels and vehicles, running by default."""
+    """The sensor of labels, cars and model, running by default."""
 
     @dg.sensor(
         name="hand_edited_sensor",
         job=jobs[ATTRIBUTION_JOB],
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Labels or vehicles were edited: learn the cars again and name the sessions of all months.",
+        description="Labels or cars were edited, or a model released: name the sessions of the months concerned.",
     )
     def hand_edited_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         store = Store.of(settings)
         months = [month for month in store.stored_months(SAMPLES) if month >= settings.history_start]
-        if not months or (store.root.read(LABELS_FILE) is None and store.root.read(VEHICLES_FILE) is None):
-            return dg.SkipReason("There are no sessions to name yet, or nothing was edited")
+        if not months:
+            return dg.SkipReason("There are no sessions to name yet")
+        seen = _fingerprint(context.instance, store, months)
+        if seen == context.cursor:
+            return dg.SkipReason(IN_FORCE)
         try:
-            store.labels()
+            inputs = AttributionInputs.of(store)
         except BadInputError as error:
-            return dg.SkipReason(f"{error} The labels in force stay in force.")
-        requests = _due(context.instance, months, reference_hash(store))
-        if not requests:
-            return dg.SkipReason(
-                "Sessions are named by labels and vehicles as they are, or a run is about to"
-            )
+            return dg.SkipReason(f"{error} The cars in force stay in force.")
+        due = _due(context.instance, store, inputs, months)
+        requests = list(_requests(context.instance, due, datetime.now(UTC)))
+        waiting = (
+            f"{due[0][0]} is due: a run is about to name it, or failed and is tried again" if due else None
+        )
         return dg.SensorResult(
             run_requests=requests,
-            asset_events=[
-                dg.AssetMaterialization(VEHICLE_LABELS, metadata={"content": requests[0].tags[HASH_TAG]})
-            ],
+            skip_reason=None if requests else dg.SkipReason(waiting or IN_FORCE),
+            cursor=context.cursor if due else seen,
+            asset_events=_label_events(context.instance, store),
         )
 
     return hand_edited_sensor
 
 
-def _due(instance: dg.DagsterInstance, months: list[str], content: str) -> list[dg.RunRequest]:
-    """A run for each span of months without a gap that no run has named by this content yet."""
-    requests = []
-    for first, last in _spans(months):
-        earlier = attempts(instance, {HASH_TAG: content, FIRST_MONTH_TAG: first})
-        if _content_in_force(instance, first) != content and may_start(earlier, datetime.now(UTC)):
-            tags = {HASH_TAG: content, FIRST_MONTH_TAG: first, LAST_MONTH_TAG: last}
-            requests.append(dg.RunRequest(tags=tags))
-    return requests
+def _fingerprint(instance: dg.DagsterInstance, store: Store, months: Sequence[str]) -> str:
+    """Changes with the files, the stored months and Dagster's records of them: while it does not, nothing is due."""
+    files = [store.root.read(path) for path in (LABELS_FILE, VEHICLES_FILE, CLASSIFIER_FILE)]
+    known = [_newest(instance, file.asset) for file in (CLASSIFICATIONS, CACHE)]
+    parts = [*(data if data is None else digest_of(data) for data in files), *months]
+    parts += [None if record is None else str(record.storage_id) for record in known]
+    return digest_of(repr(parts).encode())
 
 
-def _content_in_force(instance: dg.DagsterInstance, first_month: str) -> str | None:
-    """The content by which the months were last named; an edit taken back is an edit, too."""
-    last_named = RunsFilter(
-        job_name=ATTRIBUTION_JOB,
-        statuses=[DagsterRunStatus.SUCCESS],
-        tags={FIRST_MONTH_TAG: first_month},
-    )
-    records = instance.get_run_records(filters=last_named, limit=1)
-    return records[0].dagster_run.tags.get(HASH_TAG) if records else None
-
-
-def _spans(months: list[str]) -> list[tuple[str, str]]:
-    spans: list[tuple[str, str]] = []
+def _due(instance: dg.DagsterInstance, store: Store, inputs: AttributionInputs, months: Sequence[str]) -> Due:
+    """The months that are not named by these inputs, without those that a run is at."""
+    in_hand = _in_hand(instance)
+    found = []
     for month in months:
-        if spans and shift_month(spans[-1][1], 1) == month:
-            spans[-1] = (spans[-1][0], month)
+        digest = inputs.digest(c.session_id for c in store.read_month_if_whole(CLASSIFICATIONS, month) or [])
+        if month not in in_hand and not _is_in_force(instance, month, digest):
+            found.append((month, digest))
+    return found
+
+
+def _in_hand(instance: dg.DagsterInstance) -> set[str]:
+    runs = instance.get_run_records(RunsFilter(job_name=ATTRIBUTION_JOB, statuses=NOT_FINISHED))
+    return {month for record in runs for month in months_of_run(record.dagster_run.tags)}
+
+
+def _is_in_force(instance: dg.DagsterInstance, month: str, digest: str) -> bool:
+    """Whether the month was named by these inputs, and what people read was made from that."""
+    named, read = (_newest(instance, file.asset, month) for file in (CLASSIFICATIONS, CACHE))
+    if named is None or read is None or named.asset_materialization is None:
+        return False
+    noted = named.asset_materialization.metadata.get(INPUTS)
+    return noted is not None and noted.value == digest and read.storage_id > named.storage_id
+
+
+def _newest(instance: dg.DagsterInstance, asset: str, month: str | None = None) -> dg.EventLogRecord | None:
+    """The newest materialization of an asset, or of one month of it."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=None if month is None else [month])
+    return next(iter(instance.fetch_materializations(wanted, limit=1).records), None)
+
+
+def _requests(instance: dg.DagsterInstance, due: Due, now: datetime) -> Iterator[dg.RunRequest]:
+    for span in _spans(due):
+        yield from _requests_of(instance, span, now)
+
+
+def _requests_of(instance: dg.DagsterInstance, span: Due, now: datetime) -> Iterator[dg.RunRequest]:
+    """A run for the span; for each half of one that failed, so that a month that cannot be named holds up no other."""
+    first, last = span[0][0], span[-1][0]
+    content = digest_of(repr(span).encode())
+    earlier = attempts(instance, {INPUTS_TAG: content, FIRST_MONTH_TAG: first})
+    if len(span) > 1 and earlier and earlier[0].outcome == "failure":
+        middle = len(span) // 2
+        yield from _requests_of(instance, span[:middle], now)
+        yield from _requests_of(instance, span[middle:], now)
+    elif may_start(earlier, now):
+        yield dg.RunRequest(tags={INPUTS_TAG: content, FIRST_MONTH_TAG: first, LAST_MONTH_TAG: last})
+
+
+def _spans(due: Due) -> list[Due]:
+    """The months in spans without a gap, each of which one run can name."""
+    spans: list[Due] = []
+    for month, digest in due:
+        if spans and shift_month(spans[-1][-1][0], 1) == month:
+            spans[-1].append((month, digest))
         else:
-            spans.append((month, month))
+            spans.append([(month, digest)])
     return spans
+
+
+def _label_events(instance: dg.DagsterInstance, store: Store) -> list[dg.AssetMaterialization]:
+    """What Dagster shows of the labels, when they are not those that it shows."""
+    data = store.root.read(LABELS_FILE)
+    content = "absent" if data is None else digest_of(data)
+    shown = instance.get_latest_materialization_event(VEHICLE_LABELS)
+    known = shown.asset_materialization if shown is not None else None
+    if known is not None and known.metadata["content"].value == content:
+        return []
+    return [dg.AssetMaterialization(VEHICLE_LABELS, metadata={"content": content})]

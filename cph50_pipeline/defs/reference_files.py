@@ -12,7 +12,14 @@ EXAMPLES = Path(__file__).parents[2] / "data"
 
 def ensure_reference_files(store: Store) -> None:
     """Write each hand-edited file that does not exist from its example; what exists is never touched."""
-    for name in (VEHICLES_FILE, LABELS_FILE):
-        example = EXAMPLES / name.replace(".json", ".example.json")
-        if store.root.read(name) is None and example.exists():
-            store.write_document(name, load_json(example.read_bytes(), example.name))
+    if not _missing(store):
+        return
+    with store.locks.hand_edited():  # a command may be writing the first label
+        for name in _missing(store):
+            example = EXAMPLES / name.replace(".json", ".example.json")
+            if example.exists():
+                store.write_document(name, load_json(example.read_bytes(), example.name))
+
+
+def _missing(store: Store) -> list[str]:
+    return [name for name in (VEHICLES_FILE, LABELS_FILE) if store.root.read(name) is None]

@@ -8,7 +8,7 @@ when the run ends, after the run's commit. What the files hold is in `month_file
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -220,8 +220,8 @@ class Store:
 
     def vehicles(self) -> VehicleConfig:
         """The household's vehicles; none when the file does not exist."""
-        found = self._read(VEHICLES_FILE, lambda data, name: VehicleConfig.read(load_json(data, name), name))
-        return found if found is not None else VehicleConfig(vehicles={})
+        document = self.read_document(VEHICLES_FILE)
+        return VehicleConfig.read({} if document is None else document, VEHICLES_FILE)
 
     def labels(self) -> LabelMap:
         """The labels made by hand; none when the file does not exist.
@@ -243,6 +243,26 @@ class Store:
     def write_files(self, files: Mapping[str, bytes]) -> list[Written]:
         """Put files by path in place, one after the other, each whole; what they hold was validated before."""
         return [self._write(path, data) for path, data in files.items()]
+
+    def edit_document(self, path: str, change: Callable[[Any], object]) -> bool:
+        """Change a JSON file that people edit, under its lock: no edit of another command is lost.
+
+        Args:
+            change: From the document, or an empty object when there is none, to the new one. When it raises, the file
+                stays as it is.
+
+        Returns:
+            Whether it changed anything; a file that says the same keeps its form.
+
+        Raises:
+            BadInputError: the file is there and cannot be read.
+            LockedError: another command edits for too long.
+        """
+        with self.locks.hand_edited():
+            document = self.read_document(path)
+            before = {} if document is None else document
+            after = change(before)
+            return after != before and self.write_document(path, after).changed
 
     def _read(self, path: str, parse: Any) -> Any | None:
         data = self.root.read(path)

@@ -19,10 +19,12 @@ from cph50_pipeline.storage.private import make_private_folder
 
 MONTH_TIMEOUT_SECONDS = 600.0
 REPOSITORY_TIMEOUT_SECONDS = 300.0
+HAND_EDITED_TIMEOUT_SECONDS = 60.0
 # Long enough that a probe by `is_held`, which takes the lock for an instant, is not mistaken for a holder.
 NO_WAIT_SECONDS = 0.5
 REPOSITORY = "repository"
 COLLECTOR = "collector"
+HAND_EDITED = "hand-edited"
 
 
 def run_lock_name(run_id: str) -> str:
@@ -110,6 +112,16 @@ class Locks:
             yield
 
     @contextmanager
+    def hand_edited(self, timeout_seconds: float = HAND_EDITED_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the lock of the files that people edit, from reading one to writing it: two edits lose nothing.
+
+        Raises:
+            LockedError: when another command still edits after `timeout_seconds`.
+        """
+        with self._hold(HAND_EDITED, "the files edited by hand", timeout_seconds):
+            yield
+
+    @contextmanager
     def collector(self, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
         """Hold the lock of the one collector.
 
@@ -123,7 +135,7 @@ class Locks:
         """Whether some living process holds a lock.
 
         Args:
-            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY` or `COLLECTOR`.
+            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY`, `COLLECTOR` or `HAND_EDITED`.
 
         Raises:
             BadInputError: when no lock can be called that.

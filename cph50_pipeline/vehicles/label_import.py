@@ -179,7 +179,9 @@ def merged(document: Mapping[str, Any], labels: Mapping[str, Label], *, replace:
         replace: Also replace what other people said.
     """
     after = document
-    added, already_there, refused = [], [], []
+    added: list[str] = []
+    already_there: list[str] = []
+    refused: list[str] = []
     for session_id, label in labels.items():
         try:
             labelled_too = labelled(after, session_id, label, replace=replace)

@@ -124,6 +124,24 @@ def read_label(entry: object, place: str, vehicle_ids: Collection[str]) -> Label
     return label
 
 
+def new_label(vehicle_id: str, author: str, note: str | None, at: datetime) -> Label:
+    """The label that a person makes at an instant; an empty note is none.
+
+    Raises:
+        BadInputError: nobody labels by that name, or a text cannot be one.
+    """
+    fields = {
+        "vehicle_id": vehicle_id,
+        "labeled_by": person(author),
+        "labeled_at": at.replace(microsecond=0),
+        "note": (note or "").strip() or None,
+    }
+    try:
+        return Label.model_validate(fields)
+    except ValidationError as error:
+        raise BadInputError(explain(error), kept="Nothing was labelled") from None
+
+
 def person(name: str) -> str:
     """A name to label under.
 

@@ -7,6 +7,7 @@ from cph50_pipeline.charging.model import Reading
 from cph50_pipeline.defs import summaries
 from cph50_pipeline.defs.assets.common import GROUP_VEHICLES, OWNERS, Materialized, per_month
 from cph50_pipeline.defs.attribution import classify_months
+from cph50_pipeline.defs.attribution_inputs import attach_inputs, readable_inputs
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
 from cph50_pipeline.defs.training import labelled_sessions
@@ -47,7 +48,9 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
         session_samples: dict[str, dict[str, list[Reading]]],
     ) -> Materialized:
         with as_dagster_failure():
+            inputs = readable_inputs(store)
             classified = classify_months(store, list(chargepoint_activity), session_samples, context.log)
+        attach_inputs(context, inputs, {m: [c.session_id for c in named] for m, named in classified.items()})
         summaries.describe_classifications(context, classified)
         return dg.MaterializeResult(value=classified)
 
