@@ -41,11 +41,11 @@ class Import:
         refused: A line for each label that cannot be used.
     """
 
-    added: tuple[str, ...]
-    already_there: tuple[str, ...]
-    waiting: tuple[str, ...]
-    months: tuple[str, ...]
-    refused: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    already_there: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    months: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def label_session(store: Store, first_month: str, session_id: str, label: Label, *, replace: bool) -> str:
@@ -106,13 +106,14 @@ def import_labels(store: Store, first_month: str, labels: Mapping[str, Label], *
 
     store.edit_document(LABELS_FILE, change)
     assert outcome is not None
+    if refused or outcome.refused:
+        return Import(refused=(*refused, *outcome.refused))
     months = {stored[session_id].month for session_id in outcome.added if session_id in stored}
     return Import(
         added=outcome.added,
         already_there=outcome.already_there,
         waiting=tuple(sorted(labels.keys() - stored.keys())),
         months=tuple(sorted(months)),
-        refused=(*refused, *outcome.refused),
     )
 
 

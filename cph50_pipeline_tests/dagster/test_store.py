@@ -15,7 +15,7 @@ from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, SLOTS
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
 from cph50_pipeline.storage.locks import month_lock_name
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home
+from cph50_pipeline_tests.dagster.homes import EMBER, MONTHS, Home
 
 JANUARY = "2026-01"
 LOCK = month_lock_name(JANUARY)
@@ -163,3 +163,31 @@ def test_a_run_makes_the_hand_edited_files_from_the_examples_and_never_touches_t
     assert home.run([JANUARY], only=["chargepoint_activity"]).success
     assert (home.folder / LABELS_FILE).read_text() == "{}"
     assert len(home.json(VEHICLES_FILE)["vehicles"]) == 2
+
+
+def test_an_edit_starts_from_what_is_there_or_from_nothing(home: Home) -> None:
+    assert home.store().edit_document(LABELS_FILE, lambda document: {**document, "41": EMBER})
+    assert home.store().edit_document(LABELS_FILE, lambda document: {**document, "40": EMBER})
+    assert home.json(LABELS_FILE) == {"40": EMBER, "41": EMBER}
+
+
+def test_an_edit_that_changes_nothing_leaves_the_files_form_alone(home: Home) -> None:
+    home.folder.mkdir()
+    (home.folder / LABELS_FILE).write_text('{"41" : "ember"}')
+    assert not home.store().edit_document(LABELS_FILE, dict)
+    assert (home.folder / LABELS_FILE).read_text() == '{"41" : "ember"}'
+
+
+def test_an_edit_that_fails_changes_nothing_and_lets_the_next_one_in(home: Home) -> None:
+    def fail(document: object) -> object:
+        raise BadInputError("no")
+
+    with pytest.raises(BadInputError):
+        home.store().edit_document(LABELS_FILE, fail)
+    assert home.store().root.read(LABELS_FILE) is None
+    assert home.store().edit_document(LABELS_FILE, lambda document: {"41": EMBER})
+
+
+def test_one_file_is_read_as_what_is_asked_for_each_time(collected: Home) -> None:
+    store = collected.store()
+    assert set(store.vehicles().vehicles) == set(store.read_document(VEHICLES_FILE)["vehicles"])

@@ -75,6 +75,20 @@ def write_and_commit(data_root: str, worker: int, times: int) -> None:
         commit(Path(data_root))
 
 
+def edit_often(data_root: str, worker: int, times: int) -> None:
+    """Put entries of one worker's own into a file that others edit at the same time."""
+    from zoneinfo import ZoneInfo
+
+    from cph50_pipeline.defs.store import Store
+    from cph50_pipeline.storage.files import DataRoot
+    from cph50_pipeline.storage.locks import Locks
+
+    store = Store(DataRoot(data_root), Locks(Path(data_root) / "private"), ZoneInfo("UTC"))
+    for number in range(times):
+        key = f"{worker}-{number}"
+        store.edit_document("session_vehicle_map.json", lambda document, key=key: {**document, key: "ember"})
+
+
 def hold_locks(private_dir: str, months: list[str], is_held: Any, may_end: Any) -> None:
     """Hold months' locks and a run's until told otherwise, or killed."""
     from cph50_pipeline.storage.locks import Locks

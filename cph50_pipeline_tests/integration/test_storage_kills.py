@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from pathlib import Path
 
@@ -11,7 +12,14 @@ import pytest
 from cph50_pipeline.errors import TransientError
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.locks import Locks, month_lock_name, run_lock_name
-from cph50_pipeline_tests.integration.kill_points import event, hold_locks, is_killed_at, start, write_file
+from cph50_pipeline_tests.integration.kill_points import (
+    edit_often,
+    event,
+    hold_locks,
+    is_killed_at,
+    start,
+    write_file,
+)
 
 PATH = "session_cache/2026-01.json"
 OLD, NEW = "old\n" * 1000, "new content\n" * 1000
@@ -60,3 +68,12 @@ def test_locks_hold_across_processes_and_end_with_a_killed_holder(tmp_path: Path
     assert locks.forget_dead_runs() == ["8f0c"]
     with locks.month(["2026-01", "2026-02"], timeout_seconds=0):
         pass
+
+
+def test_processes_that_edit_one_file_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    workers = [start(edit_often, str(tmp_path), worker, 20) for worker in range(4)]
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    found = json.loads((tmp_path / "session_vehicle_map.json").read_bytes())
+    assert found.keys() == {f"{worker}-{number}" for worker in range(4) for number in range(20)}

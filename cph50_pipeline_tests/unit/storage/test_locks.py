@@ -8,7 +8,14 @@ from threading import Event, Thread
 import pytest
 
 from cph50_pipeline.errors import BadInputError, TransientError
-from cph50_pipeline.storage.locks import COLLECTOR, REPOSITORY, Locks, month_lock_name, run_lock_name
+from cph50_pipeline.storage.locks import (
+    COLLECTOR,
+    HAND_EDITED,
+    REPOSITORY,
+    Locks,
+    month_lock_name,
+    run_lock_name,
+)
 
 
 @pytest.fixture
@@ -91,6 +98,17 @@ def test_one_collector_at_a_time(locks: Locks) -> None:
         assert locks.is_held(COLLECTOR)
         with pytest.raises(TransientError, match="the collector"), locks.collector():
             pass
+
+
+def test_one_command_at_a_time_edits_what_people_edit(locks: Locks) -> None:
+    with locks.hand_edited():
+        assert locks.is_held(HAND_EDITED)
+        with (
+            pytest.raises(TransientError, match="the files edited by hand"),
+            locks.hand_edited(timeout_seconds=0),
+        ):
+            pass
+    assert not locks.is_held(HAND_EDITED)
 
 
 def test_a_runs_lock_lives_and_goes_with_the_run(locks: Locks, tmp_path: Path) -> None:
