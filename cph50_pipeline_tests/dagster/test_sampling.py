@@ -17,7 +17,6 @@ from cph50_pipeline.defs.sensors import STATE_FILE, watch_charger
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.simulator.faults import Fault
-from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
 from cph50_pipeline.vehicles.classifier import KnownVehicle, TrackRecord, VehicleModel
 from cph50_pipeline.vehicles.levels import Regime
 from cph50_pipeline_tests.dagster.homes import EMBER, NOW, TIDE, Home, MakeHome, log_lines
@@ -165,13 +164,7 @@ def knowing(make_home: MakeHome) -> Home:
 
 
 def just_plugged_in(home: Home, car: str = EMBER) -> str:
-    """A session that began seconds ago, of those in which the charger takes a reading every minute."""
-    for seconds in range(10, 60):
-        begun = NOW - timedelta(seconds=seconds)
-        elsewhere = LiveHousehold(home.simulator.household.plan, PlugInBook())
-        if elsewhere.plug_in(begun, car, 120).reading_period_seconds == 60:
-            return str(home.simulator.plug_in(car, 120, begun).session_id)
-    raise AssertionError("no such session")
+    return str(home.simulator.plug_in(car, 120, NOW - LOOK).session_id)
 
 
 def pass_time(home: Home) -> OnPause:

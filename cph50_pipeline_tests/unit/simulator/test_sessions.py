@@ -28,6 +28,12 @@ def test_the_charger_reads_less_often_than_it_is_asked(session: PlannedSession) 
     assert 2 <= len(readings) <= 3
 
 
+def test_the_charger_reads_often_at_first_and_then_regularly(session: PlannedSession) -> None:
+    readings = [session.reading_at(START + timedelta(seconds=second)) - START for second in range(310)]
+    assert sorted({int(one.total_seconds()) for one in readings}) == [0, 7, 10, 22, 46, 94, 150, 300]
+    assert readings == sorted(readings)
+
+
 def test_a_running_session_shows_its_curve_so_far(session: PlannedSession) -> None:
     now = START + timedelta(hours=2)
     curve = session.points_by(now)
