@@ -8,6 +8,7 @@ shows only over many sessions is added. Groups of sessions that nobody named sta
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
@@ -22,7 +23,6 @@ from cph50_pipeline.vehicles.plateaus import NamedSession, PlateauNow, plateaus_
 
 # Strangers that lie no further apart than sessions of one car do were probably one car.
 _ALIKE = 2 * EXPECTED_SPREAD
-_ANY_CAR = "CAR"
 
 
 class ReviewKind(StrEnum):
@@ -97,6 +97,11 @@ def unnamed_groups(sessions: Iterable[NamedSession], model: VehicleModel) -> Pro
             )
     label_counts = {id_: vehicle.label_count for id_, vehicle in model.vehicles.items()}
     return propose_groups(open_questions, label_counts)
+
+
+def label_command(session_id: str, vehicle_id: str | None) -> str:
+    """What to type to label a session; `CAR` stands for the car's id where nothing tells which."""
+    return f"cph50 label {shlex.quote(session_id)} {vehicle_id or 'CAR'}"
 
 
 _Weighed = tuple[float, ReviewItem]
@@ -219,7 +224,7 @@ def _item(
     *,
     is_replaced: bool = False,
 ) -> ReviewItem:
-    command = f"cph50 label {one.case.session_id} {suggestion or _ANY_CAR}"
+    command = label_command(one.case.session_id, suggestion)
     return ReviewItem(
         kind=kind,
         session_id=one.case.session_id,
