@@ -32,6 +32,8 @@ MINIMUM_SPAN_SHARE = 1 / 2
 _MAD_TO_SIGMA = 1.4826
 # What a plateau ripples at least: two readings that agree by chance are not known better than this.
 LEAST_RIPPLE = 0.004
+# How much more than they show so few readings may truly scatter.
+FEW_READINGS = 3
 
 # Shares of the plateau between which power counts as rising or falling.
 NO_CURRENT = 0.05
@@ -220,7 +222,13 @@ def _plateau(level_kw: Sequence[float], origin: Origin) -> Plateau:
 
 
 def _uncertainty_kw(plateau: Plateau) -> float:
-    ripple_kw = max(plateau.spread_kw, LEAST_RIPPLE * plateau.power_kw)
+    """Of the level: from the ripple that is always there, and from how far its few readings were seen to disagree.
+
+    Two readings on a ramp may lie nearly as close together as on a plateau, and what few readings show of their own
+    scatter is little.
+    """
+    few = 1 + FEW_READINGS / (plateau.reading_count - 1)
+    ripple_kw = math.hypot(LEAST_RIPPLE * plateau.power_kw, few * plateau.spread_kw)
     return ripple_kw / math.sqrt(plateau.reading_count)
 
 

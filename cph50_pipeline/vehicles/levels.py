@@ -26,7 +26,7 @@ REGIME_GAP = 0.03
 # Nobody saw the car under this limit; power follows the limit nearly in proportion.
 SCALING_SPREAD = 0.015
 # Of the car's own sessions this share may be taken for a stranger's.
-REJECTED_OWN_SHARE = 0.02
+REJECTED_OWN_SHARE = 0.025
 
 
 @dataclass(frozen=True, slots=True)
