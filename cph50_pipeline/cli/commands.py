@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_month
-from cph50_pipeline.cli import FAILED, output
+from cph50_pipeline.cli import FAILED, output, vehicles
+from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings, load_settings
 
@@ -25,7 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print for a program to read.")]
 
 
 class Span(StrEnum):
@@ -180,6 +180,12 @@ def rebuild(
     output.show_rebuild(plan, settings.timezone, outcome, as_json)
     if not outcome.succeeded:
         raise typer.Exit(FAILED)
+
+
+app.command()(vehicles.label)
+app.command()(vehicles.unlabel)
+app.add_typer(vehicles.app, name="vehicles")
+app.command(name="import")(vehicles.import_labels)
 
 
 @app.command(name="settings")

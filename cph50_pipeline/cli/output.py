@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cph50_pipeline.cli.demo import DemoSummary
+    from cph50_pipeline.defs.labelling import Import
     from cph50_pipeline.defs.launch import Outcome
     from cph50_pipeline.defs.rebuild import RebuildPlan
     from cph50_pipeline.defs.reconcile import Reconciled
     from cph50_pipeline.defs.tick import Ticked
+    from cph50_pipeline.vehicles.classification import Classification
+    from cph50_pipeline.vehicles.label_import import ImportedLabels
 
 Row = Mapping[str, Any]
+NAMED_BY_SENSOR = "within two minutes while Dagster's daemon runs, or by `cph50 tick`"
 
 
 def progress(line: str) -> None:
@@ -42,7 +46,7 @@ def show_table(rows: Sequence[Row], as_json: bool) -> None:
 def show_outcome(outcome: Outcome, months: Sequence[str], as_json: bool) -> None:
     """How a run ended."""
     if as_json:
-        _dump({"run_id": outcome.run_id, "succeeded": outcome.succeeded, "failures": list(outcome.failures)})
+        _dump(_run(outcome))
         return
     span = months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
     print(f"{span}: {'done' if outcome.succeeded else 'failed'} (run {outcome.run_id[:8]})")
@@ -56,10 +60,7 @@ def show_tick(done: Sequence[Ticked], as_json: bool) -> None:
         {
             "name": ticked.name,
             "said": ticked.said,
-            "runs": [
-                {"run_id": o.run_id, "succeeded": o.succeeded, "failures": list(o.failures)}
-                for o in ticked.outcomes
-            ],
+            "runs": [_run(outcome) for outcome in ticked.outcomes],
         }
         for ticked in done
     ]
@@ -87,9 +88,7 @@ def show_reconciled(result: Reconciled, as_json: bool) -> None:
 def show_rebuild(plan: RebuildPlan, timezone: str, outcome: Outcome | None, as_json: bool) -> None:
     """What a rebuild does; how its run ended, or None when nothing was changed."""
     if as_json:
-        run = outcome and {
-            "run_id": outcome.run_id, "succeeded": outcome.succeeded, "failures": list(outcome.failures)
-        }  # fmt: skip
+        run = None if outcome is None else _run(outcome)
         _dump({"timezone": timezone, **asdict(plan), "is_needed": plan.is_needed, "run": run})
         return
     if not plan.is_needed:
@@ -112,6 +111,65 @@ def show_rebuild(plan: RebuildPlan, timezone: str, outcome: Outcome | None, as_j
     show_outcome(outcome, plan.months, as_json)
 
 
+def show_car(
+    session_id: str,
+    month: str | None,
+    car: Classification | None,
+    outcome: Outcome | None,
+    as_json: bool,
+) -> None:
+    """What a session is after its label was edited.
+
+    Args:
+        month: The session's month; None while no stored month has it.
+        car: What it is in force as; None while it is not classified.
+        outcome: How the run that named its month again ended; None when there was none.
+    """
+    if as_json:
+        now = None if car is None else car.model_dump(mode="json")
+        run = None if outcome is None else _run(outcome)
+        _dump({"session_id": session_id, "month": month, "classification": now, "run": run})
+        return
+    if month is None:
+        print(f"session {session_id}: its label is gone; no stored month has it")
+        return
+    named = "not classified" if car is None else f"{car.vehicle_id} ({car.reason})"
+    review = "; a person should look at it" if car is not None and car.needs_review else ""
+    print(f"session {session_id} of {month}: {named}{review}")
+    if outcome is None:
+        progress(f"Its month is named again {NAMED_BY_SENSOR}")
+    elif not outcome.succeeded:
+        progress(f"Written down, but run {outcome.run_id[:8]} failed; the sensor or `cph50 tick` tries again")
+        for failure in outcome.failures:
+            progress(f"  {failure}")
+
+
+def show_import(done: Import, found: ImportedLabels, as_json: bool) -> None:
+    """What an import took in, and what it left out."""
+    if as_json:
+        _dump({**asdict(done), "by_machine": found.by_machine, "without_car": found.without_car})
+        return
+    print(f"{len(done.added)} label(s) imported, {len(done.already_there)} already there")
+    left_out = {"made by a classifier": found.by_machine, "naming no car": found.without_car}
+    for what, sessions in left_out.items():
+        if sessions:
+            print(f"  {len(sessions)} left out, {what}")
+    if done.waiting:
+        print(f"  {len(done.waiting)} wait for their month to be stored: {', '.join(done.waiting[:5])}")
+    if done.months:
+        progress(f"Named again {NAMED_BY_SENSOR}: {', '.join(done.months)}")
+
+
+def show_vehicles(rows: Sequence[Row], as_json: bool) -> None:
+    """The cars; a table shows of their periods what a person reads."""
+    if not as_json and not rows:
+        print("There is no car yet: `cph50 vehicles add` adds one")
+        return
+    hidden = () if as_json else ("valid_periods", "is_here")
+    shown = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
+    show_table(shown, as_json)
+
+
 def show_demo(summary: DemoSummary, as_json: bool) -> None:
     """What the demo made, and what to open next."""
     if as_json:
@@ -122,6 +180,10 @@ def show_demo(summary: DemoSummary, as_json: bool) -> None:
     print("Open next:")
     for line in summary.next_steps():
         print(f"  {line}")
+
+
+def _run(outcome: Outcome) -> Row:
+    return {"run_id": outcome.run_id, "succeeded": outcome.succeeded, "failures": list(outcome.failures)}
 
 
 def _cell(value: Any) -> str:

@@ -71,19 +71,21 @@ def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.
 def _fingerprint(instance: dg.DagsterInstance, store: Store, months: Sequence[str]) -> str:
     """Changes with the files, the stored months and Dagster's records of them: while it does not, nothing is due."""
     files = [store.root.read(path) for path in (LABELS_FILE, VEHICLES_FILE, CLASSIFIER_FILE)]
-    known = [_newest(instance, file.asset) for file in (CLASSIFICATIONS, CACHE)]
-    parts = [*(data if data is None else digest_of(data) for data in files), *months]
-    parts += [None if record is None else str(record.storage_id) for record in known]
-    return digest_of(repr(parts).encode())
+    known = [
+        record.storage_id
+        for file in (CLASSIFICATIONS, CACHE)
+        for record in instance.fetch_materializations(dg.AssetKey(file.asset), limit=1).records
+    ]
+    return digest_of(repr([files, months, known]).encode())
 
 
 def _due(instance: dg.DagsterInstance, store: Store, inputs: AttributionInputs, months: Sequence[str]) -> Due:
     """The months that are not named by these inputs, without those that a run is at."""
-    in_hand = _in_hand(instance)
+    in_hand, in_force = _in_hand(instance), _in_force(instance)
     found = []
     for month in months:
         digest = inputs.digest(c.session_id for c in store.read_month_if_whole(CLASSIFICATIONS, month) or [])
-        if month not in in_hand and not _is_in_force(instance, month, digest):
+        if month not in in_hand and in_force.get(month) != digest:
             found.append((month, digest))
     return found
 
@@ -93,19 +95,30 @@ def _in_hand(instance: dg.DagsterInstance) -> set[str]:
     return {month for record in runs for month in months_of_run(record.dagster_run.tags)}
 
 
-def _is_in_force(instance: dg.DagsterInstance, month: str, digest: str) -> bool:
-    """Whether the month was named by these inputs, and what people read was made from that."""
-    named, read = (_newest(instance, file.asset, month) for file in (CLASSIFICATIONS, CACHE))
-    if named is None or read is None or named.asset_materialization is None:
-        return False
-    noted = named.asset_materialization.metadata.get(INPUTS)
-    return noted is not None and noted.value == digest and read.storage_id > named.storage_id
+def _in_force(instance: dg.DagsterInstance) -> dict[str, str]:
+    """What each month was named by, of those of which people can read so: the cache was made afterwards."""
+    named, cached = (_newest_by_month(instance, file.asset) for file in (CLASSIFICATIONS, CACHE))
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(CLASSIFICATIONS.asset), storage_ids=list(named.values()))
+    records = instance.fetch_materializations(wanted, limit=len(named)).records if named else []
+    noted = {r.partition_key: (r.storage_id, _inputs_of(r)) for r in records}
+    return {
+        month: inputs
+        for month, (storage_id, inputs) in noted.items()
+        if month is not None and inputs is not None and cached.get(month, 0) > storage_id
+    }
 
 
-def _newest(instance: dg.DagsterInstance, asset: str, month: str | None = None) -> dg.EventLogRecord | None:
-    """The newest materialization of an asset, or of one month of it."""
-    wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=None if month is None else [month])
-    return next(iter(instance.fetch_materializations(wanted, limit=1).records), None)
+def _inputs_of(record: dg.EventLogRecord) -> str | None:
+    made = record.asset_materialization
+    noted = made.metadata.get(INPUTS) if made is not None else None
+    return None if noted is None else str(noted.value)
+
+
+def _newest_by_month(instance: dg.DagsterInstance, asset: str) -> Mapping[str, int]:
+    """The storage id of each month's newest materialization: one question for the whole history."""
+    return instance.get_latest_storage_id_by_partition(
+        dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
+    )
 
 
 def _requests(instance: dg.DagsterInstance, due: Due, now: datetime) -> Iterator[dg.RunRequest]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cph50_pipeline.defs.month_files import MONTH_FILES
 from cph50_pipeline.defs.store import Store
@@ -17,6 +19,8 @@ from cph50_pipeline.simulator.server import RunningSimulator
 
 COMMAND = [sys.executable, "-m", "cph50_pipeline"]
 BUDGET_FILE = "chargepoint_budget.json"
+DONE, FAILED, WRONG_USE = 0, 1, 2
+Finished = subprocess.CompletedProcess[str]
 
 
 @dataclass
@@ -68,6 +72,21 @@ class CommandHome:
     def store(self) -> Store:
         """The household's files."""
         return Store.of(Settings(data_dir=str(self.data)))
+
+
+def printed(done: Finished, returncode: int = DONE) -> Any:
+    """What a command printed for a program."""
+    assert done.returncode == returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+def complaint(done: Finished, returncode: int) -> str:
+    """The one line in which a command says why it did nothing."""
+    assert done.returncode == returncode, done.stdout + done.stderr
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("cph50: ")
+    return line
 
 
 def kill(process: subprocess.Popen[str]) -> None:

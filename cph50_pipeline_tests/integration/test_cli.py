@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,7 +18,17 @@ from cph50_pipeline.settings import Settings
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline_tests.dagster.homes import copy_home
-from cph50_pipeline_tests.integration.commands import COMMAND, CommandHome, contents
+from cph50_pipeline_tests.integration.commands import (
+    COMMAND,
+    DONE,
+    FAILED,
+    WRONG_USE,
+    CommandHome,
+    Finished,
+    complaint,
+    contents,
+    printed,
+)
 from cph50_pipeline_tests.integration.households import commit_count, git
 
 CURRENT = month_of(datetime.now(UTC), ZoneInfo("America/Los_Angeles"))
@@ -37,10 +45,12 @@ COMMANDS = [
     "scheduler",
     "reconcile",
     "rebuild",
+    "label",
+    "unlabel",
+    "vehicles",
+    "import",
     "settings",
 ]
-DONE, FAILED, WRONG_USE = 0, 1, 2
-Finished = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
@@ -78,21 +88,6 @@ def stocked(backfilled: tuple[CommandHome, Finished]) -> CommandHome:
     return made
 
 
-def printed(done: Finished, returncode: int = DONE) -> Any:
-    """What a command printed for a program."""
-    assert done.returncode == returncode, done.stderr
-    return json.loads(done.stdout)
-
-
-def complaint(done: Finished, returncode: int) -> str:
-    """The one line in which a command says why it did nothing."""
-    assert done.returncode == returncode, done.stdout + done.stderr
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
-    assert line.startswith("cph50: ")
-    return line
-
-
 def test_help_names_every_command(home: CommandHome) -> None:
     home.data.mkdir()
     done = home.run("--help")
@@ -111,6 +106,9 @@ def test_help_names_every_command(home: CommandHome) -> None:
         ["scheduler", "pause"],
         ["tick", "--often"],
         ["simulate", "--port", "http"],
+        ["label", "4711"],
+        ["vehicles", "sell"],
+        ["import"],
     ],
 )
 def test_what_no_command_understands_is_wrong_use_without_a_trace(
