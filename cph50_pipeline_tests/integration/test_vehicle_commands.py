@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cph50_pipeline.civil_time import month_of, shift_month
-from cph50_pipeline.defs.month_files import CACHE
+from cph50_pipeline.defs.month_files import CACHE, SAMPLES
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline_tests.dagster.homes import EMBER, TIDE, copy_home
 from cph50_pipeline_tests.integration.commands import (
     DONE,
+    FAILED,
     WRONG_USE,
     CommandHome,
     complaint,
@@ -138,6 +139,17 @@ def test_what_another_person_said_is_replaced_when_told_to(home: CommandHome) ->
         done = home.run("label", session_id, car, *arguments, "--no-run")
         assert done.returncode == DONE, done.stderr
     assert (labels(home)[session_id]["vehicle_id"], labels(home)[session_id]["labeled_by"]) == (TIDE, "bo")
+
+
+def test_a_label_whose_run_fails_is_kept_and_the_failure_is_told(home: CommandHome) -> None:
+    session_id, samples = sessions(home)[0], home.data / SAMPLES.path(LAST)
+    samples.write_bytes(b"PAR1")
+    done = home.run("label", session_id, TIDE)
+    assert done.returncode == FAILED
+    assert SAMPLES.path(LAST) in done.stderr
+    assert "Written down" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert labels(home)[session_id]["vehicle_id"] == TIDE
 
 
 def test_labels_at_the_same_time_all_count(home: CommandHome) -> None:
