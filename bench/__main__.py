@@ -1,4 +1,4 @@
-"""`python -m bench [ROW …] [--quick] [--json|--tables]`: measure and print; exit code 1 when a budget is missed."""
+"""`python -m bench [ROW …] [--quick] [--json] [--document]`: measure and print; exit code 1 when a budget is missed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print, and say by the exit code whether every budget holds."""
     wanted = _parse(arguments)
     compileall.compile_dir(REPOSITORY / "cph50_pipeline", quiet=1)  # as a user's installation is
-    rows = [_measured(name, Effort(wanted.quick, wanted.tables)) for name in wanted.rows or ROWS]
+    rows = [_measured(name, Effort(wanted.quick, wanted.document)) for name in wanted.rows or ROWS]
     if wanted.json:
         print(json.dumps([asdict(row) | {"ok": row.ok, "share": row.share} for row in rows], indent=2))
-    elif wanted.tables:
-        print("\n\n".join(row.tables for row in rows if row.tables))
     else:
         Console().print(_table(rows))
     return 0 if all(row.ok for row in rows) else 1
@@ -50,7 +48,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument("--json", action="store_true", help="print for a program to read")
-    parser.add_argument("--tables", action="store_true", help="print all figures of `vehicles` in Markdown")
+    parser.add_argument("--document", action="store_true", help="write the tables of docs/vehicles.md anew")
     return parser.parse_args(arguments)
 
 

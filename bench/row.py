@@ -17,7 +17,6 @@ class Row:
         unit: What both are in; "x" when they are ratios.
         alternative: What it is compared with.
         detail: The figures behind it.
-        tables: All of them in Markdown, where they are many and were asked for.
     """
 
     name: str
@@ -26,7 +25,6 @@ class Row:
     unit: str
     alternative: str
     detail: str
-    tables: str = ""
 
     @property
     def ok(self) -> bool:
@@ -47,11 +45,11 @@ class Effort:
 
     Attributes:
         quick: Few repetitions.
-        tables: Everything that stands in the documents, too, rather than only what has a budget.
+        document: Everything that stands in the documents, too, which is then written there.
     """
 
     quick: bool
-    tables: bool = False
+    document: bool = False
 
     def times(self, usual: int, quick: int) -> int:
         """How often to repeat."""

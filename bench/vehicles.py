@@ -2,7 +2,7 @@
 
 The households are in `vehicle_households.py`, how one is judged in `vehicle_trial.py`, the figures of many in
 `vehicle_figures.py`. Here stand the scenarios, what must hold, and the tables of docs/vehicles.md, which are
-measured only when they are wanted.
+measured only when they are to be written.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 from statistics import median
 
+from bench.homes import REPOSITORY
 from bench.row import Effort, Row
 from bench.vehicle_figures import Figure, Figures, figures_of
 from bench.vehicle_households import Scenario
@@ -26,6 +28,9 @@ MOST_CALIBRATION_ERROR = 0.03
 MOST_JUDGING_MS = 20.0
 
 USUAL = Trial()
+DOCUMENT = REPOSITORY / "docs" / "vehicles.md"
+BEGIN, END = "<!-- written by `python -m bench vehicles --document` -->\n", "<!-- end -->"
+
 LIMITS = (24, 32, 40)
 THREE_LIMITS = Trial(Scenario(limits=LIMITS))
 STRANGER = Trial(Scenario(third_gap=0.03))
@@ -142,6 +147,8 @@ def measure(effort: Effort) -> Row:
     theirs = {trial: figures_of([one.nearest_mean for one in found]) for trial, found in outcomes.items()}
     promises = _promises(ours, theirs)
     changed = sum(_differing(outcomes[USUAL], outcomes[trial]) for trial in REPEATED)
+    if effort.document:
+        write_tables(_tables(promises, ours, theirs), DOCUMENT)
     used = inf if changed else max(promise.used for promise in promises)
     return Row(
         "vehicles",
@@ -150,7 +157,6 @@ def measure(effort: Effort) -> Row:
         "x",
         "the nearest mean of each car's labelled plateaus",
         "; ".join([*map(_spoken, promises), f"{changed} verdicts changed by repeated readings"]),
-        tables=_tables(promises, ours, theirs) if effort.tables else "",
     )
 
 
@@ -171,9 +177,22 @@ def measure_judgement(effort: Effort) -> Row:
     )
 
 
+def write_tables(tables: str, document: Path) -> None:
+    """Put the tables between the marks of a page, in the place of those that stand there.
+
+    Raises:
+        ValueError: the page has no marks.
+    """
+    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{document} has no place for the tables: it needs '{BEGIN.strip()}' and '{END}'")
+    document.write_text(f"{before}{begin}\n{tables}\n\n{end}{after}", encoding="utf-8")
+
+
 def _run_all(effort: Effort) -> Outcomes:
     """Every trial once, whichever tables it stands in."""
-    compared = [trial for one in COMPARISONS for trial in one.trials.values()] if effort.tables else []
+    compared = [trial for one in COMPARISONS for trial in one.trials.values()] if effort.document else []
     trials = list(dict.fromkeys([USUAL, THREE_LIMITS, STRANGER, *REPEATED, *compared]))
     households = effort.times(24, 4)
     jobs = [(trial, seed) for trial in trials for seed in range(households)]
@@ -221,7 +240,9 @@ def _spoken(promise: Promise) -> str:
 def _tables(
     promises: Sequence[Promise], ours: Mapping[Trial, Figures], theirs: Mapping[Trial, Figures]
 ) -> str:
-    tables = [_promise_table(promises)]
+    usual = ours[USUAL]
+    size = f"{usual.households} households a row; {usual.sessions:,} sessions judged where nothing is varied."
+    tables = [size, _promise_table(promises)]
     for comparison in COMPARISONS:
         write = _stranger_row if comparison.strangers else _known_row
         head = _STRANGER_HEAD if comparison.strangers else _KNOWN_HEAD
