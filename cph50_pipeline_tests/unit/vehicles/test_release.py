@@ -126,7 +126,12 @@ def test_a_car_that_lost_all_its_labels_is_not_forgotten_by_itself() -> None:
 
 @pytest.mark.parametrize("poison", [a_fifth_at_random, a_fifth_of_one_car])
 @pytest.mark.parametrize("after_a_good_release", [False, True])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(seed=st.integers(0, 10_000), label_count=st.integers(10, 16))
 def test_a_fifth_of_wrong_labels_is_refused(
     poison: Callable[[list[LabelledSession], int], set[int]],
@@ -140,8 +145,7 @@ def test_a_fifth_of_wrong_labels_is_refused(
     assert by_itself(poisoned, in_force).outcome is Outcome.REFUSED
 
 
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 10_000), wrong=st.integers(0, 23))
+@pytest.mark.parametrize(("seed", "wrong"), [(1, 0), (2, 4), (3, 9), (4, 14), (5, 19), (6, 23)])
 def test_one_wrong_label_is_named_whatever_becomes_of_the_candidate(seed: int, wrong: int) -> None:
     sessions = household(12, seed=seed)
     poisoned = train(swapped(sessions, {wrong}))
