@@ -145,11 +145,12 @@ def test_a_fifth_of_wrong_labels_is_refused(
     assert by_itself(poisoned, in_force).outcome is Outcome.REFUSED
 
 
-@pytest.mark.parametrize(("seed", "wrong"), [(1, 0), (2, 4), (3, 9), (4, 14), (5, 19), (6, 23)])
-def test_one_wrong_label_is_named_whatever_becomes_of_the_candidate(seed: int, wrong: int) -> None:
-    sessions = household(12, seed=seed)
-    poisoned = train(swapped(sessions, {wrong}))
-    assert sessions[wrong].session_id in poisoned.model.training.doubted
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_one_wrong_label_is_released_and_named(seed: int) -> None:
+    wrong = labelled(EMBER, 9.05, day=11.5)
+    poisoned = train([*household(12, seed=seed), wrong])
+    assert by_itself(poisoned).outcome is Outcome.RELEASED
+    assert poisoned.model.training.doubted == (wrong.session_id,)
 
 
 def test_wrong_labels_of_one_car_do_not_hide_among_the_many_of_another() -> None:
