@@ -13,6 +13,7 @@ import dagster as dg
 
 from cph50_pipeline.defs.assets.charging import build_charging_assets
 from cph50_pipeline.defs.assets.external import build_external_assets
+from cph50_pipeline.defs.assets.reports import build_report_assets
 from cph50_pipeline.defs.assets.vehicles import build_vehicle_assets
 from cph50_pipeline.defs.checks import build_checks
 from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
@@ -43,6 +44,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         assets=[
             *build_charging_assets(partitions),
             *build_vehicle_assets(partitions),
+            *build_report_assets(),
             *build_external_assets(),
         ],
         asset_checks=build_checks(),

@@ -12,8 +12,16 @@ from typing import Any
 
 from cph50_pipeline.defs.store import CLASSIFIER_FILE
 from cph50_pipeline.errors import BadInputError, PermanentError
+from cph50_pipeline.reports.digest import Digest
+from cph50_pipeline.reports.unclassified import UnclassifiedReport
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.vehicles.classifier import VehicleModel
+
+UNCLASSIFIED_JSON = "reports/unclassified.json"
+UNCLASSIFIED_CSV = "reports/unclassified.csv"
+DIGEST_JSON = "reports/vehicles.json"
+DIGEST_CSV = "reports/vehicles.csv"
+DIGEST_HTML = "reports/vehicles.html"
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,6 @@ def json_file(path: str, read: Callable[[object, str], object], *, is_optional: 
 def text_file(path: str, *, is_optional: bool = False) -> DocumentFile:
     """A file of text, in UTF-8."""
     return DocumentFile(path, _read_text, lambda text: str(text).encode(), is_optional)
-
-
-DOCUMENT_FILES: Mapping[str, tuple[DocumentFile, ...]] = {
-    "vehicle_classifier": (json_file(CLASSIFIER_FILE, VehicleModel.read),),
-}
-"""The files of each asset, in the order in which they are written."""
 
 
 def dump_documents(asset: str, value: object) -> dict[str, bytes]:
@@ -90,3 +92,14 @@ def _read_text(data: bytes, name: str) -> str:
     if not text.endswith("\n"):  # cut short, or nothing at all
         raise BadInputError(f"{name} does not end with a whole line", remedy="Materialize it again")
     return text
+
+
+DOCUMENT_FILES: Mapping[str, tuple[DocumentFile, ...]] = {
+    "vehicle_classifier": (json_file(CLASSIFIER_FILE, VehicleModel.read),),
+    "unclassified_sessions": (
+        json_file(UNCLASSIFIED_JSON, UnclassifiedReport.read),
+        text_file(UNCLASSIFIED_CSV),
+    ),
+    "vehicle_digest": (json_file(DIGEST_JSON, Digest.read), text_file(DIGEST_CSV), text_file(DIGEST_HTML)),
+}
+"""The files of each asset, in the order in which they are written."""

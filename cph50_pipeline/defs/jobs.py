@@ -13,6 +13,7 @@ MONTH_ASSETS = dg.AssetSelection.assets(
     "chargepoint_activity", "session_samples", "vehicle_classifications", "charging_energy", "session_cache"
 )
 ATTRIBUTION_ASSETS = dg.AssetSelection.assets("vehicle_classifications", "charging_energy", "session_cache")
+REPORT_ASSETS = dg.AssetSelection.assets("unclassified_sessions", "vehicle_digest")
 # The files were held against their rules before they replaced the last good ones. What a run for one session asks again
 # of the disk is the file that people read: each further check is three more events in Dagster's log, and all of them
 # together were a quarter of the run. Weekly, monthly and other runs ask everything.
@@ -26,13 +27,22 @@ SESSION_JOB = "session_job"
 WEEKLY_REFRESH_JOB = "weekly_refresh_job"
 MONTHLY_CLOSURE_JOB = "monthly_closure_job"
 ATTRIBUTION_JOB = "attribution_job"
+VEHICLE_REPORT_JOB = "vehicle_report_job"
 PUBLISH_JOB = "publish_job"
 
 REBUILD_TAG = "cph50/rebuild"
 """Marks a run of `cph50 rebuild`; its value is the zone."""
 
 
-JOB_NAMES = (CHARGING_JOB, SESSION_JOB, WEEKLY_REFRESH_JOB, MONTHLY_CLOSURE_JOB, ATTRIBUTION_JOB, PUBLISH_JOB)
+JOB_NAMES = (
+    CHARGING_JOB,
+    SESSION_JOB,
+    WEEKLY_REFRESH_JOB,
+    MONTHLY_CLOSURE_JOB,
+    ATTRIBUTION_JOB,
+    VEHICLE_REPORT_JOB,
+    PUBLISH_JOB,
+)
 
 
 def update_run_config(config: UpdateConfig) -> dict[str, Any]:
@@ -73,6 +83,12 @@ def build_jobs() -> dict[str, Job]:
             ATTRIBUTION_JOB,
             selection=ATTRIBUTION_ASSETS,
             description="Name the sessions of the months again, by labels, cars and model as they are.",
+        ),
+        dg.define_asset_job(
+            VEHICLE_REPORT_JOB,
+            selection=REPORT_ASSETS,
+            description="The sessions without a car and the digest of the vehicles, from all that is stored.",
+            op_retry_policy=PERSISTENT,
         ),
         publish_job,
     ]

@@ -1,17 +1,18 @@
-"""Weekly refresh and monthly closure. Both are level-triggered: they also take the months that were missed."""
+"""Weekly refresh, monthly closure and the weekly report. They are level-triggered: what was missed is made up for."""
 
 from datetime import datetime
 
 import dagster as dg
 
 from cph50_pipeline.civil_time import month_of, shift_month
-from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, WEEKLY_REFRESH_JOB
-from cph50_pipeline.defs.month_files import ACTIVITY
+from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB, WEEKLY_REFRESH_JOB
+from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.settings import Settings
 
 WEEKLY_CRON = "0 8 * * 0"  # Sundays 08:00 UTC, midnight in the Pacific zone
 MONTHLY_CRON = "0 10 2 * *"  # the 2nd, 10:00 UTC
+REPORT_CRON = "0 20 * * 0"  # Sundays 20:00 in the household's zone, when the week is nearly over
 
 
 def months_to_close(store: Store, now: datetime) -> list[str]:
@@ -31,7 +32,7 @@ def _is_closed(store: Store, month: str) -> bool:
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """The weekly and the monthly schedule, running by default."""
+    """All schedules, running by default."""
 
     @dg.schedule(
         name="weekly_refresh",
@@ -63,4 +64,17 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason("Every month that is over is closed")
         return [dg.RunRequest(partition_key=month, run_key=month) for month in months]
 
-    return [weekly_refresh, monthly_closure]
+    @dg.schedule(
+        name="weekly_vehicle_report",
+        job_name=VEHICLE_REPORT_JOB,
+        cron_schedule=REPORT_CRON,
+        execution_timezone=settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Sundays 20:00 local: the sessions without a car, and the digest of the vehicles.",
+    )
+    def weekly_vehicle_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if not Store.of(settings).stored_months(CLASSIFICATIONS):
+            return dg.SkipReason("No session is stored yet")
+        return dg.RunRequest()  # late or twice, it reports what is stored, and the same data changes no file
+
+    return [weekly_refresh, monthly_closure, weekly_vehicle_report]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -123,7 +124,8 @@ def _schedules(
     since = datetime.fromtimestamp(last, tz=UTC) if isinstance(last, int | float) else now - FIRST_LOOK_BACK
     repository = build_defs(settings).get_repository_def()
     for schedule in build_schedules(settings):
-        due = latest_due(str(schedule.cron_schedule), since, now)
+        zone = ZoneInfo(schedule.execution_timezone or "UTC")
+        due = latest_due(str(schedule.cron_schedule), since, now, zone)
         if due is None or not _is_on(instance, schedule.name):
             continue
         context = dg.build_schedule_context(
@@ -134,16 +136,16 @@ def _schedules(
         yield Ticked(schedule.name, f"due at {due:%Y-%m-%d %H:%M} UTC", outcomes)
 
 
-def latest_due(cron: str, since: datetime, now: datetime) -> datetime | None:
-    """The newest time of a cron line (in UTC) after `since` and not after `now`; older ones are caught up with it."""
+def latest_due(cron: str, since: datetime, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """The newest time of a cron line in a zone, after `since` and not after `now`; older ones are caught up with it."""
     from cronsim import CronSim
 
     due = None
-    for at in CronSim(cron, since.astimezone(UTC)):
+    for at in CronSim(cron, since.astimezone(zone)):
         if at > now:
-            return due
+            break
         due = at
-    return due
+    return None if due is None else due.astimezone(UTC)
 
 
 def _is_on(instance: dg.DagsterInstance, name: str) -> bool:

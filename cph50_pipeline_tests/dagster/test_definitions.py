@@ -25,7 +25,15 @@ MONTHLY = {
     "charging_energy",
     "session_cache",
 }
-UNPARTITIONED = {"vehicle_classifier", "vehicle_labels", "last_session", "last_session_id", "publication"}
+REPORTS = {"unclassified_sessions", "vehicle_digest"}
+UNPARTITIONED = {
+    "vehicle_classifier",
+    "vehicle_labels",
+    "last_session",
+    "last_session_id",
+    "publication",
+    *REPORTS,
+}
 
 
 def run_python(program: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,9 +61,14 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "weekly_refresh_job",
         "monthly_closure_job",
         "attribution_job",
+        "vehicle_report_job",
         "publish_job",
     }
-    assert {schedule.name for schedule in home.defs.schedules or []} == {"weekly_refresh", "monthly_closure"}
+    assert {schedule.name for schedule in home.defs.schedules or []} == {
+        "weekly_refresh",
+        "monthly_closure",
+        "weekly_vehicle_report",
+    }
     assert {sensor.name for sensor in home.defs.sensors or []} == {"charger_sensor", "hand_edited_sensor"}
 
 
@@ -77,10 +90,10 @@ def test_every_made_asset_says_what_it_is_who_owns_it_and_which_version_made_it(
     for spec in home.defs.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert spec.kinds, spec.key
-        if spec.key.to_user_string() in MONTHLY | {"vehicle_classifier"}:
+        if spec.key.to_user_string() in MONTHLY | REPORTS | {"vehicle_classifier"}:
             assert spec.owners
             assert spec.code_version
-            assert spec.group_name in ("charging", "vehicles")
+            assert spec.group_name in ("charging", "vehicles", "reports")
 
 
 def test_every_monthly_asset_has_a_file_and_every_file_an_asset() -> None:

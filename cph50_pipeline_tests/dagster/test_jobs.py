@@ -14,6 +14,7 @@ from cph50_pipeline.defs.jobs import (
     MONTHLY_CLOSURE_JOB,
     PUBLISH_JOB,
     SESSION_JOB,
+    VEHICLE_REPORT_JOB,
     WEEKLY_REFRESH_JOB,
     update_run_config,
 )
@@ -58,8 +59,13 @@ def made_and_checked(home: Home, job: str) -> tuple[set[str], set[str]]:
     return {key.to_user_string() for key in layer.selected_asset_keys}, set(asked)
 
 
+def test_the_report_job_makes_the_reports_and_asks_chargepoint_for_nothing(home: Home) -> None:
+    made = home.defs.resolve_job_def(VEHICLE_REPORT_JOB).asset_layer.selected_asset_keys
+    assert {key.to_user_string() for key in made} == {"unclassified_sessions", "vehicle_digest"}
+
+
 def test_scheduled_jobs_retry_patiently_and_those_that_sensors_repeat_do_not(home: Home) -> None:
-    for job in (WEEKLY_REFRESH_JOB, MONTHLY_CLOSURE_JOB):
+    for job in (WEEKLY_REFRESH_JOB, MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB):
         policy = home.defs.resolve_job_def(job).op_retry_policy
         assert policy is not None
         assert (policy.max_retries, policy.backoff) == (3, dg.Backoff.EXPONENTIAL)

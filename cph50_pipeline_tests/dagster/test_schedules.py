@@ -1,16 +1,19 @@
-"""Weekly refresh and monthly closure: which months they ask for, at the edges of years, zones and clocks."""
+"""Schedules: when they come due and which months they ask for, at the edges of years, zones and clocks."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import schedule_execution_time_iterator
 
 from cph50_pipeline.charging.activity import ActivityMonth
-from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, WEEKLY_REFRESH_JOB
+from cph50_pipeline.defs.document_files import DIGEST_JSON
+from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB, WEEKLY_REFRESH_JOB
 from cph50_pipeline.defs.month_files import ACTIVITY
-from cph50_pipeline.defs.schedules import MONTHLY_CRON, WEEKLY_CRON, months_to_close
+from cph50_pipeline.defs.schedules import MONTHLY_CRON, REPORT_CRON, WEEKLY_CRON, months_to_close
 from cph50_pipeline.defs.tick import latest_due
 from cph50_pipeline_tests.dagster.homes import Home, MakeHome, at, failure_texts
 
@@ -98,11 +101,20 @@ def test_the_schedules_start_their_own_jobs_at_the_documented_times_of_utc(home:
     found = {s.name: s for s in home.defs.schedules or []}
     assert found["weekly_refresh"].job_name == WEEKLY_REFRESH_JOB
     assert found["monthly_closure"].job_name == MONTHLY_CLOSURE_JOB
-    assert {s.execution_timezone for s in found.values()} == {"UTC"}
+    assert {found[name].execution_timezone for name in ("weekly_refresh", "monthly_closure")} == {"UTC"}
     assert (found["weekly_refresh"].cron_schedule, found["monthly_closure"].cron_schedule) == (
         "0 8 * * 0",
         "0 10 2 * *",
     )
+
+
+def test_the_weekly_report_starts_its_own_job_on_sunday_evening_by_the_households_clock(
+    make_home: MakeHome,
+) -> None:
+    home = make_home(timezone="Europe/Berlin")
+    schedule = home.defs.get_schedule_def("weekly_vehicle_report")
+    assert (schedule.job_name, schedule.cron_schedule) == (VEHICLE_REPORT_JOB, "0 20 * * 0")
+    assert schedule.execution_timezone == "Europe/Berlin"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +135,43 @@ def test_the_schedules_start_their_own_jobs_at_the_documented_times_of_utc(home:
 def test_what_is_due_is_the_newest_time_since_the_last_tick(
     cron: str, since: str, now: str, due: str | None
 ) -> None:
-    assert latest_due(cron, utc(since), utc(now)) == (None if due is None else utc(due))
+    assert latest_due(cron, utc(since), utc(now), ZoneInfo("UTC")) == (None if due is None else utc(due))
+
+
+REPORTS_DUE = [
+    ("America/Los_Angeles", "2026-03-01T00:00", ["2026-03-02T04:00", "2026-03-09T03:00", "2026-03-16T03:00"]),
+    ("America/Los_Angeles", "2026-10-24T00:00", ["2026-10-26T03:00", "2026-11-02T04:00", "2026-11-09T04:00"]),
+    ("Europe/Berlin", "2026-03-22T00:00", ["2026-03-22T19:00", "2026-03-29T18:00", "2026-04-05T18:00"]),
+    ("Australia/Lord_Howe", "2026-10-03T00:00", ["2026-10-04T09:00", "2026-10-11T09:00", "2026-10-18T09:00"]),
+]
+"""Sundays at 20:00 of the zone; the clocks change on the second of each, or on the first."""
+
+
+@pytest.mark.parametrize(("zone", "since", "due"), REPORTS_DUE)
+def test_the_weekly_report_is_due_at_eight_in_the_evening_also_when_the_clocks_change(
+    zone: str, since: str, due: list[str]
+) -> None:
+    by_dagster = schedule_execution_time_iterator(utc(since).timestamp(), REPORT_CRON, zone)
+    assert [next(by_dagster).astimezone(UTC) for _ in due] == [utc(moment) for moment in due]
+    for before, moment in zip([since, *due], due, strict=False):
+        just_before = utc(moment) - timedelta(seconds=1)
+        assert latest_due(REPORT_CRON, utc(before), just_before, ZoneInfo(zone)) is None
+        assert latest_due(REPORT_CRON, utc(before), utc(moment), ZoneInfo(zone)) == utc(moment)
+
+
+def test_the_weekly_report_rests_until_a_session_is_stored(home: Home) -> None:
+    assert requests(home, "weekly_vehicle_report", utc("2026-01-26T04:00")) == []
+
+
+def test_the_weekly_report_run_as_asked_late_and_twice_reports_what_is_stored(collected: Home) -> None:
+    [request] = requests(collected, "weekly_vehicle_report", utc("2026-01-26T04:00"))
+    assert request.run_key is None
+    assert collected.run_request(request, VEHICLE_REPORT_JOB).success
+    made, commits = collected.json(DIGEST_JSON), collected.commit_count()
+    with at(utc("2026-02-20T04:00")):
+        assert collected.run_request(request, VEHICLE_REPORT_JOB).success
+    assert collected.json(DIGEST_JSON) == made
+    assert collected.commit_count() == commits
 
 
 def test_closure_run_as_asked_marks_the_month_final(collected: Home) -> None:

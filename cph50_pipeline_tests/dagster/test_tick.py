@@ -98,6 +98,16 @@ def test_a_due_schedule_runs_once_and_its_run_says_that_it_was_scheduled(
     assert "weekly_refresh" not in ticking(sunday + timedelta(minutes=8))
 
 
+def test_a_schedule_of_the_households_zone_comes_due_by_its_clock(lasting: Home, ticking: Tick) -> None:
+    switch_off(lasting.instance, *SENSORS, "weekly_refresh")
+    sunday_at_eight_in_the_evening = datetime(2026, 1, 26, 4, 0, tzinfo=UTC)
+    remember(lasting, NOW)
+    assert "weekly_vehicle_report" not in ticking(sunday_at_eight_in_the_evening - timedelta(minutes=1))
+    done = ticking(sunday_at_eight_in_the_evening)
+    assert [outcome.succeeded for outcome in done["weekly_vehicle_report"].outcomes] == [True]
+    assert done["weekly_vehicle_report"].said == "due at 2026-01-26 04:00 UTC"
+
+
 def test_a_closure_that_was_missed_for_weeks_is_made_up_for_with_every_month(
     lasting: Home, ticking: Tick
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from logging import getLogger
@@ -20,11 +20,12 @@ from cph50_pipeline.charging import activity, answers, cache, collection, sessio
 from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
 from cph50_pipeline.defs.sensors import SESSION_ID_FILE, watch_charger
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.reports import digest, unclassified
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.layout import KINDS, FileKind, kind_of
 from cph50_pipeline.storage.locks import Locks
-from cph50_pipeline.vehicles import classification, classifier, config, labels
+from cph50_pipeline.vehicles import classification, classifier, config, labels, review
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "cph50_pipeline"
@@ -37,6 +38,8 @@ SAMPLED = "sessions/YYYY/MM/DD/{id}.json"
 CACHE = "session_cache/YYYY-MM.json"
 SUMMARY = "classifier_summary.json"
 VEHICLES = "vehicle_config.json"
+UNCLASSIFIED = "reports/unclassified.json"
+DIGEST = "reports/vehicles.json"
 
 MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (ACTIVITY, ""): activity.ActivityMonth,
@@ -54,6 +57,17 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (CACHE, "session"): cache.CacheSession,
     (CACHE, "utility"): cache.CacheUtility,
     (SUMMARY, "vehicles.*"): classifier.VehiclePlateau,
+    (UNCLASSIFIED, ""): unclassified.UnclassifiedReport,
+    (UNCLASSIFIED, "queue[]"): review.ReviewItem,
+    (UNCLASSIFIED, "groups[]"): unclassified.SessionGroup,
+    (UNCLASSIFIED, "examples[]"): unclassified.Example,
+    (UNCLASSIFIED, "months[]"): unclassified.MonthCounts,
+    (DIGEST, ""): digest.Digest,
+    (DIGEST, "vehicles[]"): digest.VehicleSummary,
+    (DIGEST, "plateau"): digest.CarPlateau,
+    (DIGEST, "total"): digest.Amounts,
+    (DIGEST, "weeks[]"): digest.Period,
+    (DIGEST, "weeks[].vehicles[]"): digest.VehicleAmounts,
     (VEHICLES, ""): config.VehicleConfig,
     (VEHICLES, "vehicles.*"): config.Vehicle,
     (VEHICLES, "valid_periods[]"): config.ValidPeriod,
@@ -63,6 +77,11 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
 SCHEMAS = {
     "session_samples/YYYY-MM.parquet": tables.samples_schema,
     "charging_energy/YYYY-MM.parquet": tables.slots_schema,
+}
+
+CSV_FILES: Mapping[str, Sequence[str]] = {
+    "reports/unclassified.csv": unclassified.CSV_COLUMNS,
+    "reports/vehicles.csv": digest.CSV_COLUMNS,
 }
 
 
@@ -90,8 +109,14 @@ def listed(heading: str) -> dict[str, str]:
 
 
 def columns_of_model(model: type[BaseModel]) -> Columns:
-    properties = model.model_json_schema(mode="validation")["properties"]
-    return {name: json_type(spec) for name, spec in properties.items()}
+    schema = model.model_json_schema(mode="validation")
+    return {name: json_type(inlined(spec, schema)) for name, spec in schema["properties"].items()}
+
+
+def inlined(spec: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a field refers to when that is one of a few words."""
+    found: Mapping[str, Any] = schema.get("$defs", {}).get(spec.get("$ref", "").rpartition("/")[2], {})
+    return found if "enum" in found else spec
 
 
 def json_type(spec: Mapping[str, Any]) -> str:
@@ -126,6 +151,15 @@ def test_each_object_is_documented_field_by_field(place: tuple[str, str], model:
 @pytest.mark.parametrize("file", SCHEMAS)
 def test_each_table_is_documented_column_by_column(file: str) -> None:
     assert documented()[file, ""] == columns_of_schema(SCHEMAS[file]())
+
+
+@pytest.mark.parametrize("file", CSV_FILES)
+def test_each_csv_is_documented_column_by_column(file: str) -> None:
+    assert list(documented()[file, ""]) == list(CSV_FILES[file])
+
+
+def test_every_kind_of_review_is_documented_with_its_meaning() -> None:
+    assert set(listed("#### Kinds")) == {kind.value for kind in review.ReviewKind}
 
 
 def test_the_classifier_is_documented_as_it_is_written() -> None:
@@ -198,14 +232,18 @@ def texts_of(source: Path) -> Iterator[str]:
 
 @lru_cache
 def all_texts() -> frozenset[str]:
-    layout = PACKAGE / "storage" / "layout.py"
-    return frozenset(text for path in PACKAGE.rglob("*.py") if path != layout for text in texts_of(path))
+    # Dagster's groups of assets are no folders.
+    others = {PACKAGE / "storage" / "layout.py", PACKAGE / "defs" / "assets" / "common.py"}
+    return frozenset(text for path in PACKAGE.rglob("*.py") if path not in others for text in texts_of(path))
 
 
 def is_written(kind: FileKind) -> bool:
-    """Whether any code besides the table of kinds names the kind's file or folder."""
+    """Whether any code besides the table of kinds names the kind's file or folder; another kind's file is not it."""
     place = kind.fixed_part
-    return any(text == place or text.startswith(f"{place}/") for text in all_texts())
+    return any(
+        text == place or (text.startswith(f"{place}/") and kind_of(text) in (None, kind))
+        for text in all_texts()
+    )
 
 
 def as_documented(kind: FileKind) -> str:
@@ -221,13 +259,16 @@ def as_documented(kind: FileKind) -> str:
 
 def test_every_published_file_that_the_code_writes_is_documented_and_no_other() -> None:
     written = {as_documented(kind) for kind in KINDS if is_written(kind)}
-    assert {file for file, _ in documented()} == written
+    with_fields = {file for file in written if not file.endswith(".html")}
+    assert {file for file, _ in documented()} == with_fields
+    assert {file for file in written - with_fields if f"\n### `{file}`\n" not in PAGE} == set()
     assert set(listed("# What every file holds")) - {"private/"} == written
 
 
 def test_every_table_of_fields_is_held_against_the_code() -> None:
     checked = {*MODELS, *((file, "") for file in SCHEMAS), (SUMMARY, "")}
     checked |= {(SESSION_ID_FILE, ""), (RUNS_FILE, ""), (RUNS_FILE, "runs[]")}
+    checked |= {(file, "") for file in CSV_FILES}
     assert documented().keys() == checked
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 GROUP_CHARGING = "charging"
 GROUP_VEHICLES = "vehicles"
 GROUP_STATE = "state"
+GROUP_REPORTS = "reports"
 OWNERS = ["team:household"]
 Materialized: TypeAlias = dg.MaterializeResult[Any]
 
