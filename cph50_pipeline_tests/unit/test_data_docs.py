@@ -25,7 +25,16 @@ from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.layout import KINDS, FileKind, kind_of
 from cph50_pipeline.storage.locks import Locks
-from cph50_pipeline.vehicles import classification, classifier, config, labels, review
+from cph50_pipeline.vehicles import (
+    classification,
+    classifier,
+    config,
+    labels,
+    levels,
+    review,
+    scores,
+    supply,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "cph50_pipeline"
@@ -56,7 +65,15 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (CACHE, "charger"): cache.CacheCharger,
     (CACHE, "session"): cache.CacheSession,
     (CACHE, "utility"): cache.CacheUtility,
-    (SUMMARY, "vehicles.*"): classifier.VehiclePlateau,
+    (SUMMARY, "vehicles.*"): classifier.KnownVehicle,
+    (SUMMARY, "regimes[]"): levels.Regime,
+    (SUMMARY, "traits.*"): classifier.Trait,
+    (SUMMARY, "supply"): supply.SupplyPath,
+    (SUMMARY, "anchors[]"): supply.Anchor,
+    (SUMMARY, "record"): classifier.TrackRecord,
+    (SUMMARY, "training"): classifier.Training,
+    (SUMMARY, "validated"): scores.Scores,
+    (SUMMARY, "reliability[]"): scores.ReliabilityBin,
     (UNCLASSIFIED, ""): unclassified.UnclassifiedReport,
     (UNCLASSIFIED, "queue[]"): review.ReviewItem,
     (UNCLASSIFIED, "groups[]"): unclassified.SessionGroup,
@@ -163,8 +180,8 @@ def test_every_kind_of_review_is_documented_with_its_meaning() -> None:
 
 
 def test_the_classifier_is_documented_as_it_is_written() -> None:
-    written = classifier.NearestPlateau().document()
-    types = {**columns_of_model(classifier.NearestPlateau), "version": "text"}
+    written = classifier.VehicleModel().document()
+    types = {**columns_of_model(classifier.VehicleModel), "version": "text"}
     assert documented()[SUMMARY, ""] == {name: types[name] for name in written}
 
 
