@@ -12,6 +12,7 @@ import typer
 from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_month
 from cph50_pipeline.cli import FAILED, output, vehicles
 from cph50_pipeline.cli.options import AsJson
+from cph50_pipeline.cli.review import review
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings, load_settings
 
@@ -184,6 +185,7 @@ def rebuild(
 
 app.command()(vehicles.label)
 app.command()(vehicles.unlabel)
+vehicles.app.command()(review)
 app.add_typer(vehicles.app, name="vehicles")
 app.command(name="import")(vehicles.import_labels)
 

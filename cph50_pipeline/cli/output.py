@@ -8,13 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from cph50_pipeline.civil_time import format_local
+
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from cph50_pipeline.cli.demo import DemoSummary
     from cph50_pipeline.defs.labelling import Import
     from cph50_pipeline.defs.launch import Outcome
     from cph50_pipeline.defs.rebuild import RebuildPlan
     from cph50_pipeline.defs.reconcile import Reconciled
     from cph50_pipeline.defs.tick import Ticked
+    from cph50_pipeline.reports.unclassified import UnclassifiedReport
     from cph50_pipeline.vehicles.classification import Classification
     from cph50_pipeline.vehicles.label_import import ImportedLabels
 
@@ -168,6 +173,41 @@ def show_vehicles(rows: Sequence[Row], as_json: bool) -> None:
     hidden = () if as_json else ("valid_periods", "is_here")
     shown = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
     show_table(shown, as_json)
+
+
+def show_review(report: UnclassifiedReport, zone: ZoneInfo, limit: int, as_json: bool) -> None:
+    """What a person should look at: the queue, then groups of sessions that nobody named.
+
+    Args:
+        limit: So many of each are shown to a person.
+    """
+    if as_json:
+        _dump(report.model_dump(mode="json"))
+        return
+    if not report.queue and not report.groups:
+        print("There is nothing to look at")
+    for item in report.queue[:limit]:
+        print(f"{item.kind.value}: session {item.session_id}, {format_local(item.start, zone)}")
+        _print_indented(item.sentence, item.todo, item.command)
+    _say_how_many_more(len(report.queue) - limit, "session(s)")
+    for group in report.groups[:limit]:
+        print(f"group: {group.question}")
+        examples = (f"{one.session_id} ({format_local(one.start, zone)})" for one in group.examples)
+        _print_indented(f"The most typical: {', '.join(examples)}", group.todo, group.command)
+    _say_how_many_more(len(report.groups) - limit, "group(s)")
+    if report.singles:
+        print(f"{len(report.singles)} more session(s) without a car, like too few others")
+
+
+def _print_indented(*lines: str) -> None:
+    for line in lines:
+        # What people wrote beside a label must not steer the terminal.
+        print("  " + "".join(letter if letter.isprintable() else "?" for letter in line))
+
+
+def _say_how_many_more(count: int, what: str) -> None:
+    if count > 0:
+        print(f"… and {count} more {what}; --limit shows more, --json all")
 
 
 def show_demo(summary: DemoSummary, as_json: bool) -> None:
