@@ -187,22 +187,23 @@ def show_review(report: UnclassifiedReport, zone: ZoneInfo, limit: int, as_json:
     if not report.queue and not report.groups:
         print("There is nothing to look at")
     for item in report.queue[:limit]:
-        print(f"{item.kind.value}: session {item.session_id}, {format_local(item.start, zone)}")
-        _print_indented(item.sentence, item.todo, item.command)
+        _print_safely(f"{item.kind.value}: session {item.session_id}, {format_local(item.start, zone)}")
+        _print_safely(*(f"  {line}" for line in (item.sentence, item.todo, item.command)))
     _say_how_many_more(len(report.queue) - limit, "session(s)")
     for group in report.groups[:limit]:
-        print(f"group: {group.question}")
         examples = (f"{one.session_id} ({format_local(one.start, zone)})" for one in group.examples)
-        _print_indented(f"The most typical: {', '.join(examples)}", group.todo, group.command)
+        typical = f"The most typical: {', '.join(examples)}"
+        _print_safely(f"group: {group.question}")
+        _print_safely(*(f"  {line}" for line in (typical, group.todo, group.command)))
     _say_how_many_more(len(report.groups) - limit, "group(s)")
     if report.singles:
         print(f"{len(report.singles)} more session(s) without a car, like too few others")
 
 
-def _print_indented(*lines: str) -> None:
+def _print_safely(*lines: str) -> None:
+    """Print lines of which what people or ChargePoint wrote must not steer the terminal."""
     for line in lines:
-        # What people wrote beside a label must not steer the terminal.
-        print("  " + "".join(letter if letter.isprintable() else "?" for letter in line))
+        print("".join(letter if letter.isprintable() else "?" for letter in line))
 
 
 def _say_how_many_more(count: int, what: str) -> None:

@@ -124,7 +124,7 @@ def import_labels(
 
 @app.callback(invoke_without_command=True)
 def vehicles(context: typer.Context, as_json: AsJson = False) -> None:
-    """The household's cars: `list` (also without a word more), `add`, `edit`, `retire`."""
+    """The household's cars: `list` (also without a word more), `add`, `edit`, `retire`; `review` what they were."""
     if context.invoked_subcommand is None:
         list_vehicles(as_json)
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from cph50_pipeline.charging.cache import CacheRecord
-from cph50_pipeline.defs.document_files import DIGEST_HTML, DIGEST_JSON, DOCUMENT_FILES, UNCLASSIFIED_JSON
+from cph50_pipeline.defs.document_files import (
+    DIGEST_CSV,
+    DIGEST_HTML,
+    DIGEST_JSON,
+    DOCUMENT_FILES,
+    UNCLASSIFIED_JSON,
+)
+from cph50_pipeline.defs.io_manager import build_io_manager
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, VEHICLE_REPORT_JOB
 from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES
+from cph50_pipeline.defs.publishing import build_store_resource
 from cph50_pipeline.defs.reconcile import reconcile
 from cph50_pipeline.defs.reviewing import digest_vehicles, report_unclassified
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE
@@ -19,6 +28,7 @@ from cph50_pipeline.simulator.household import Household
 from cph50_pipeline_tests.dagster.homes import (
     EMBER,
     MONTHS,
+    QUIET,
     TIDE,
     Home,
     failure_texts,
@@ -122,6 +132,46 @@ def test_an_invalid_car_stops_the_report_with_its_reason(collected: Home) -> Non
     (collected.folder / VEHICLES_FILE).write_text('{"vehicles": {"ember": {"year": "soon"}}}')
     assert all(VEHICLES_FILE in text for text in failure_texts(report(collected)))
     assert not (collected.folder / DIGEST_JSON).exists()
+
+
+def materialize(home: Home, asset: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+    """Make one asset of a test on the household's files."""
+    return dg.materialize(
+        [asset, *(dg.AssetSpec(key) for key in asset.asset_deps[asset.key])],
+        selection=[asset],
+        resources={"store": build_store_resource(home.settings), "io_manager": build_io_manager()},
+        instance=home.instance,
+        raise_on_error=False,
+        run_config=QUIET,
+    )
+
+
+def test_of_a_report_with_one_bad_file_none_is_written(collected: Home) -> None:
+    assert report(collected).success
+    before = collected.files()
+
+    @dg.asset
+    def vehicle_digest() -> Any:
+        return {DIGEST_JSON: {"timezone": "UTC"}, DIGEST_CSV: "changed\n", DIGEST_HTML: "page\n"}
+
+    [text] = failure_texts(materialize(collected, vehicle_digest))
+    assert DIGEST_JSON in text
+    assert "last good file stays" in text
+    assert {path: collected.files()[path] for path in FILES} == {path: before[path] for path in FILES}
+
+
+def test_an_asset_that_asks_for_a_report_gets_its_files_by_path(collected: Home) -> None:
+    assert report(collected).success
+    seen: list[dict[str, Any]] = []
+
+    @dg.asset
+    def probe(vehicle_digest: Any) -> None:
+        seen.append(vehicle_digest)
+
+    assert materialize(collected, probe).success
+    [found] = seen
+    assert found[DIGEST_JSON] == digest_vehicles(collected.store())
+    assert found[DIGEST_HTML].endswith("</html>\n")
 
 
 def test_a_household_without_sessions_is_told_what_to_do(home: Home) -> None:
