@@ -6,6 +6,7 @@ the files say now is named again.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 import dagster as dg
 from dagster import RunsFilter
@@ -29,6 +30,8 @@ IN_FORCE = "Sessions are named by labels, cars and model as they are"
 
 Due = list[tuple[str, str]]
 """Months to name again, in order, each with the digest of what they are to be named by."""
+Namings = Mapping[str, dg.EventLogRecord]
+"""The newest materialization of each month's classifications."""
 
 
 def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
@@ -53,11 +56,11 @@ def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.
             inputs = AttributionInputs.of(store)
         except BadInputError as error:
             return dg.SkipReason(f"{error} The cars in force stay in force.")
-        due = _due(context.instance, store, inputs, months)
-        requests = list(_requests(context.instance, due, datetime.now(UTC)))
-        waiting = (
-            f"{due[0][0]} is due: a run is about to name it, or failed and is tried again" if due else None
-        )
+        named = _newest_namings(context.instance)
+        due = _due(context.instance, store, inputs, months, named)
+        left_alone = _in_hand(context.instance, named)
+        requests = list(_requests(context.instance, [d for d in due if d[0] not in left_alone]))
+        waiting = f"{due[0][0]} is due: a run is naming it, or failed and is tried again" if due else None
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(waiting or IN_FORCE),
@@ -79,37 +82,42 @@ def _fingerprint(instance: dg.DagsterInstance, store: Store, months: Sequence[st
     return digest_of(repr([files, months, known]).encode())
 
 
-def _due(instance: dg.DagsterInstance, store: Store, inputs: AttributionInputs, months: Sequence[str]) -> Due:
-    """The months that are not named by these inputs, without those that a run is at."""
-    in_hand, in_force = _in_hand(instance), _in_force(instance)
+def _newest_namings(instance: dg.DagsterInstance) -> Namings:
+    newest = _newest_by_month(instance, CLASSIFICATIONS.asset)
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(CLASSIFICATIONS.asset), storage_ids=list(newest.values()))
+    records = instance.fetch_materializations(wanted, limit=len(newest)).records if newest else []
+    return {str(record.partition_key): record for record in records}
+
+
+def _due(
+    instance: dg.DagsterInstance,
+    store: Store,
+    inputs: AttributionInputs,
+    months: Sequence[str],
+    named: Namings,
+) -> Due:
+    """The months that are not named by these inputs, or whose cache was not made from that."""
+    cached = _newest_by_month(instance, CACHE.asset)
     found = []
     for month in months:
         digest = inputs.digest(c.session_id for c in store.read_month_if_whole(CLASSIFICATIONS, month) or [])
-        if month not in in_hand and in_force.get(month) != digest:
+        naming = named.get(month)
+        is_in_force = naming is not None and _inputs_of(naming) == digest
+        if naming is None or not is_in_force or cached.get(month, 0) < naming.storage_id:
             found.append((month, digest))
     return found
 
 
-def _in_hand(instance: dg.DagsterInstance) -> set[str]:
-    runs = instance.get_run_records(RunsFilter(job_name=ATTRIBUTION_JOB, statuses=NOT_FINISHED))
-    return {month for record in runs for month in months_of_run(record.dagster_run.tags)}
+def _in_hand(instance: dg.DagsterInstance, named: Namings) -> set[str]:
+    """The months that a run is about to name, or has named and is about to cache; what it leaves, a later tick sees."""
+    unfinished = [r.dagster_run for r in instance.get_run_records(RunsFilter(statuses=NOT_FINISHED))]
+    about_to = (months_of_run(run.tags) for run in unfinished if run.job_name == ATTRIBUTION_JOB)
+    run_ids = {run.run_id for run in unfinished}
+    return {*chain.from_iterable(about_to), *(m for m, naming in named.items() if naming.run_id in run_ids)}
 
 
-def _in_force(instance: dg.DagsterInstance) -> dict[str, str]:
-    """What each month was named by, of those of which people can read so: the cache was made afterwards."""
-    named, cached = (_newest_by_month(instance, file.asset) for file in (CLASSIFICATIONS, CACHE))
-    wanted = dg.AssetRecordsFilter(dg.AssetKey(CLASSIFICATIONS.asset), storage_ids=list(named.values()))
-    records = instance.fetch_materializations(wanted, limit=len(named)).records if named else []
-    noted = {r.partition_key: (r.storage_id, _inputs_of(r)) for r in records}
-    return {
-        month: inputs
-        for month, (storage_id, inputs) in noted.items()
-        if month is not None and inputs is not None and cached.get(month, 0) > storage_id
-    }
-
-
-def _inputs_of(record: dg.EventLogRecord) -> str | None:
-    made = record.asset_materialization
+def _inputs_of(naming: dg.EventLogRecord) -> str | None:
+    made = naming.asset_materialization
     noted = made.metadata.get(INPUTS) if made is not None else None
     return None if noted is None else str(noted.value)
 
@@ -121,7 +129,8 @@ def _newest_by_month(instance: dg.DagsterInstance, asset: str) -> Mapping[str, i
     )
 
 
-def _requests(instance: dg.DagsterInstance, due: Due, now: datetime) -> Iterator[dg.RunRequest]:
+def _requests(instance: dg.DagsterInstance, due: Due) -> Iterator[dg.RunRequest]:
+    now = datetime.now(UTC)
     for span in _spans(due):
         yield from _requests_of(instance, span, now)
 

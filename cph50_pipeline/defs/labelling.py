@@ -80,11 +80,11 @@ def unlabel_session(store: Store, first_month: str, session_id: str) -> str | No
     """Take a session's label back; returns its month, None while no stored month has it.
 
     Raises:
-        BadInputError: it has no label, or the file is broken; it is unchanged.
+        BadInputError: it has no label, or the file or a month that may have the session is broken; it is unchanged.
     """
     config = store.vehicles()
-    store.edit_document(LABELS_FILE, lambda document: unlabelled(_whole(document, config), session_id))
     session = find_sessions(store, first_month, {session_id}).get(session_id)
+    store.edit_document(LABELS_FILE, lambda document: unlabelled(_whole(document, config), session_id))
     return None if session is None else session.month
 
 

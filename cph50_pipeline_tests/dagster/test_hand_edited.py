@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import StepMaterializationData
 
 from cph50_pipeline.defs.assets.external import VEHICLE_LABELS
 from cph50_pipeline.defs.hand_edited import FIRST_MONTH_TAG, IN_FORCE, LAST_MONTH_TAG
@@ -167,14 +168,37 @@ def test_a_month_whose_run_died_before_people_could_read_of_it_is_named_again(na
     assert requests(named) == []
 
 
-def test_a_month_that_a_run_is_at_is_left_to_it(named: Home) -> None:
+def at_work(home: Home, job: str, **tags: str) -> dg.DagsterRun:
+    run_at_work = dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    home.instance.add_run(run_at_work)
+    return run_at_work
+
+
+def test_a_month_that_a_run_is_at_is_left_to_it_and_not_forgotten_when_it_fails(named: Home) -> None:
+    label(named, JANUARY)
+    run_at_work = at_work(named, ATTRIBUTION_JOB, **{"dagster/partition": JANUARY})
+    waiting = evaluate(named)
+    assert not waiting.run_requests
+    assert JANUARY in waiting.skip_message
+    named.instance.report_run_failed(run_at_work)
+    assert spans(evaluate(named, waiting.cursor).run_requests) == [(JANUARY, JANUARY)]
+
+
+def test_its_neighbours_do_not_wait_for_it(named: Home) -> None:
     label(named, DECEMBER, JANUARY)
-    tags = {"dagster/partition": JANUARY}
-    at_work = dg.DagsterRun(job_name=ATTRIBUTION_JOB, status=dg.DagsterRunStatus.STARTED, tags=tags)
-    named.instance.add_run(at_work)
+    at_work(named, ATTRIBUTION_JOB, **{"dagster/partition": JANUARY})
     assert spans(requests(named)) == [(DECEMBER, DECEMBER)]
-    named.instance.report_run_failed(at_work)
-    assert spans(requests(named)) == [(DECEMBER, JANUARY)]
+
+
+def test_a_run_that_has_named_a_month_and_not_cached_it_yet_is_let_finish(named: Home) -> None:
+    run_at_work = at_work(named, SESSION_JOB)
+    naming = StepMaterializationData(dg.AssetMaterialization(CLASSIFICATIONS.asset, partition=JANUARY), [])
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    event = dg.DagsterEvent(kind.value, run_at_work.job_name, event_specific_data=naming)
+    named.instance.report_dagster_event(event, run_at_work.run_id)
+    assert requests(named) == []
+    named.instance.report_run_failed(run_at_work)
+    assert spans(requests(named)) == [(JANUARY, JANUARY)]
 
 
 def test_a_month_that_cannot_be_named_holds_up_no_other(named: Home) -> None:
