@@ -5,7 +5,6 @@ What is answered comes from `answers` or `replay`. Imported only when a server s
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,14 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cph50_pipeline.simulator import answers as shapes
+from cph50_pipeline.simulator.breaking import (
+    CutConnection,
+    breaking,
+    damaged,
+    delay_seconds,
+    failure,
+    has_left,
+)
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.sessions import SESSION_IDS
 from cph50_pipeline.simulator.state import RecordedRequest, SimulatorState
@@ -64,28 +71,6 @@ class SlashesMerged:
         await self._app(scope, receive, send)
 
 
-class CutConnection(Response):
-    """Cuts the connection after `part` of an answer, which may be nothing at all."""
-
-    def __init__(self, part: bytes = b"", promised_length: int = 0) -> None:
-        super().__init__(media_type="application/json")
-        self._part = part
-        self._promised_length = promised_length
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the part, if any, and close the connection under the client's hands."""
-        transport: asyncio.Transport = scope["state"]["transport"]
-        if self._part:
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(self._promised_length).encode()),
-            ]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": self._part, "more_body": True})
-        transport.close()
-        await _disconnect(receive)
-
-
 class _Protocol:
     def __init__(self, state: SimulatorState) -> None:
         self._state = state
@@ -103,26 +88,23 @@ class _Protocol:
 
     async def _answer(self, request: Request, body: JsonObject, operation: str, handler: Handler) -> Response:
         faults = self._state.faults.take(operation)
-        if await _has_left(request, within_seconds=sum(fault.delay_seconds for fault in faults)):
+        if await has_left(request, within_seconds=delay_seconds(faults)):
             return CutConnection()
-        fault = next((one for one in faults if one.kind != "delay"), None)
-        failure = await self._failure(fault)
-        if failure is not None:
-            return failure
+        fault = breaking(faults)
+        instead = failure(fault) or self._refusal(fault)
+        if instead is not None:
+            return instead
         if not self._is_authorised(request, operation):
             return _error(401, "Session token has expired")
         answer = handler(request, body)
         response = answer if isinstance(answer, Response) else JSONResponse(answer)
         self._refresh_token(request, response, operation)
-        return _damaged(response, fault)
+        return damaged(response, fault)
 
-    async def _failure(self, fault: Fault | None) -> Response | None:
+    def _refusal(self, fault: Fault | None) -> Response | None:
+        """ChargePoint's own ways to refuse."""
         if fault is None:
             return None
-        if fault.kind == "status":
-            return Response(fault.body, fault.status_code, fault.headers)
-        if fault.kind == "hang_up":
-            return CutConnection()
         if fault.kind == "bot_json":
             return JSONResponse(
                 {"url": "https://geo.captcha.example/captcha/?cid=simulated"}, 403, fault.headers
@@ -230,16 +212,6 @@ def _is_own_user(request: Request) -> bool:
     return bool(request.path_params["user_id"] == str(shapes.profile("")["user"]["userId"]))
 
 
-def _damaged(response: Response, fault: Fault | None) -> Response:
-    body = bytes(response.body)
-    half = body[: len(body) // 2]
-    if fault is not None and fault.kind == "truncated":
-        return CutConnection(half, promised_length=len(body))
-    if fault is not None and fault.kind == "broken_json":
-        return Response(half, 200, fault.headers, "application/json")
-    return response
-
-
 def _set_token(response: Response, token: str) -> None:
     response.headers.append(
         "set-cookie", f"{TOKEN_COOKIE}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly"
@@ -248,22 +220,6 @@ def _set_token(response: Response, token: str) -> None:
 
 def _error(status_code: int, message: str) -> JSONResponse:
     return JSONResponse({"errorCode": status_code, "errorMessage": message}, status_code)
-
-
-async def _has_left(request: Request, within_seconds: float) -> bool:
-    """Wait; whether the client hung up, or the server stopped, before the time was over."""
-    if within_seconds == 0:
-        return False
-    try:
-        await asyncio.wait_for(_disconnect(request.receive), within_seconds)
-    except TimeoutError:
-        return False
-    return True
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
 
 
 def _number(value: object) -> int | None:
