@@ -14,7 +14,7 @@ import dagster as dg
 from cph50_pipeline.defs.assets.charging import build_charging_assets
 from cph50_pipeline.defs.assets.external import build_external_assets
 from cph50_pipeline.defs.assets.reports import build_report_assets
-from cph50_pipeline.defs.assets.vehicles import build_vehicle_assets
+from cph50_pipeline.defs.assets.vehicles import build_release_gate, build_vehicle_assets
 from cph50_pipeline.defs.checks import build_checks
 from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
 from cph50_pipeline.defs.io_manager import build_io_manager
@@ -24,6 +24,7 @@ from cph50_pipeline.defs.publishing import build_store_resource
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.sensors import build_charger_sensor
+from cph50_pipeline.defs.training_sensor import build_training_sensor
 from cph50_pipeline.settings import Settings, load_settings
 
 # In use on purpose, and Dagster is pinned to one minor version: docs/decisions.md. The last is Dagster's own use.
@@ -47,10 +48,14 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             *build_report_assets(),
             *build_external_assets(),
         ],
-        asset_checks=build_checks(),
+        asset_checks=[*build_checks(), build_release_gate()],
         jobs=list(jobs.values()),
         schedules=build_schedules(settings),
-        sensors=[build_charger_sensor(settings, jobs), build_hand_edited_sensor(settings, jobs)],
+        sensors=[
+            build_charger_sensor(settings, jobs),
+            build_hand_edited_sensor(settings, jobs),
+            build_training_sensor(settings, jobs),
+        ],
         resources={
             "chargepoint": ChargePoint.of(settings),
             "store": build_store_resource(settings),

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cph50_pipeline.defs.store import CLASSIFIER_FILE
+from cph50_pipeline.defs.store import CLASSIFIER_FILE, PREVIOUS_CLASSIFIER_FILE
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.reports.digest import Digest
 from cph50_pipeline.reports.unclassified import UnclassifiedReport
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.vehicles.classifier import VehicleModel
 
+CLASSIFIER_HTML = "reports/classifier.html"
 UNCLASSIFIED_JSON = "reports/unclassified.json"
 UNCLASSIFIED_CSV = "reports/unclassified.csv"
 DIGEST_JSON = "reports/vehicles.json"
@@ -56,23 +57,23 @@ def text_file(path: str, *, is_optional: bool = False) -> DocumentFile:
 
 
 def dump_documents(asset: str, value: object) -> dict[str, bytes]:
-    """What an asset returned, by path and in the order of writing, as the bytes of its files; each can be read back.
+    """What an asset returned, as the bytes of its files; each can be read back.
 
     Args:
-        value: A document, or text, by path.
+        value: A document, or text, by path, in the order in which the files are to be written.
 
     Raises:
         PermanentError: a file is missing, is none of the asset's, or would not be readable; nothing was written.
     """
-    files = DOCUMENT_FILES[asset]
+    files = {file.path: file for file in DOCUMENT_FILES[asset]}
     given = value if isinstance(value, Mapping) else {}
-    wanted = {file.path for file in files if not file.is_optional}
-    if not wanted <= given.keys() <= {file.path for file in files}:
+    wanted = {path for path, file in files.items() if not file.is_optional}
+    if not wanted <= given.keys() <= files.keys():
         raise PermanentError(
             f"{asset} must return a value for each of {', '.join(sorted(wanted))}, and for no file that is not its own",
             kept="The last good files stay as they are",
         )
-    return {file.path: _dump(file, given[file.path]) for file in files if file.path in given}
+    return {path: _dump(files[path], document) for path, document in given.items()}
 
 
 def _dump(file: DocumentFile, value: object) -> bytes:
@@ -95,11 +96,15 @@ def _read_text(data: bytes, name: str) -> str:
 
 
 DOCUMENT_FILES: Mapping[str, tuple[DocumentFile, ...]] = {
-    "vehicle_classifier": (json_file(CLASSIFIER_FILE, VehicleModel.read),),
+    "vehicle_classifier": (
+        json_file(CLASSIFIER_FILE, VehicleModel.read, is_optional=True),
+        json_file(PREVIOUS_CLASSIFIER_FILE, VehicleModel.read, is_optional=True),
+        text_file(CLASSIFIER_HTML, is_optional=True),
+    ),
     "unclassified_sessions": (
         json_file(UNCLASSIFIED_JSON, UnclassifiedReport.read),
         text_file(UNCLASSIFIED_CSV),
     ),
     "vehicle_digest": (json_file(DIGEST_JSON, Digest.read), text_file(DIGEST_CSV), text_file(DIGEST_HTML)),
 }
-"""The files of each asset, in the order in which they are written."""
+"""The files of each asset."""

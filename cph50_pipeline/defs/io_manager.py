@@ -76,12 +76,10 @@ def column_schema(file: MonthFile) -> dg.TableSchema:
 
 
 def files_metadata(files: Iterable[Written]) -> dict[str, Any]:
-    """The files of an asset without months, as the Dagster UI shows them."""
-    files = list(files)
-    return {
-        "files": dg.MetadataValue.table([dg.TableRecord(_file_metadata(written)) for written in files]),
-        "changed": any(written.changed for written in files),
-    }
+    """The files of an asset without months, as the Dagster UI shows them; there may be none."""
+    records = [dg.TableRecord(_file_metadata(written)) for written in files]
+    changed = any(record.data["changed"] for record in records)
+    return {"changed": changed, **({"files": dg.MetadataValue.table(records)} if records else {})}
 
 
 def _by_month(obj: Any, context: dg.OutputContext) -> Mapping[str, Any]:

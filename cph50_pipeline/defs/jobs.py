@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
+from cph50_pipeline.defs.training import TrainingConfig
 from cph50_pipeline.defs.updating import UpdateConfig
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ SESSION_JOB = "session_job"
 WEEKLY_REFRESH_JOB = "weekly_refresh_job"
 MONTHLY_CLOSURE_JOB = "monthly_closure_job"
 ATTRIBUTION_JOB = "attribution_job"
+TRAINING_JOB = "training_job"
 VEHICLE_REPORT_JOB = "vehicle_report_job"
 PUBLISH_JOB = "publish_job"
 
@@ -40,6 +42,7 @@ JOB_NAMES = (
     WEEKLY_REFRESH_JOB,
     MONTHLY_CLOSURE_JOB,
     ATTRIBUTION_JOB,
+    TRAINING_JOB,
     VEHICLE_REPORT_JOB,
     PUBLISH_JOB,
 )
@@ -48,6 +51,11 @@ JOB_NAMES = (
 def update_run_config(config: UpdateConfig) -> dict[str, Any]:
     """Run config that tells `chargepoint_activity` what to ask for."""
     return {"ops": {"chargepoint_activity": {"config": config.model_dump(exclude_defaults=True)}}}
+
+
+def training_run_config(config: TrainingConfig) -> dict[str, Any]:
+    """Run config that tells `vehicle_classifier` what it may do."""
+    return {"ops": {"vehicle_classifier": {"config": config.model_dump(exclude_defaults=True)}}}
 
 
 Job: TypeAlias = "dg.JobDefinition | UnresolvedAssetJobDefinition"
@@ -83,6 +91,11 @@ def build_jobs() -> dict[str, Job]:
             ATTRIBUTION_JOB,
             selection=ATTRIBUTION_ASSETS,
             description="Name the sessions of the months again, by labels, cars and model as they are.",
+        ),
+        dg.define_asset_job(
+            TRAINING_JOB,
+            selection=dg.AssetSelection.assets("vehicle_classifier"),
+            description="Learn the cars from the labels; what passes the gate is put in force.",
         ),
         dg.define_asset_job(
             VEHICLE_REPORT_JOB,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 VEHICLES_FILE = "vehicle_config.json"
 LABELS_FILE = "session_vehicle_map.json"
 CLASSIFIER_FILE = "classifier_summary.json"
+PREVIOUS_CLASSIFIER_FILE = "classifier_previous.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Store:
     written: list[str] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
     _held_months: frozenset[str] = frozenset()
+    _holds_model: bool = False
     _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -93,6 +95,16 @@ class Store:
     def held_months(self) -> frozenset[str]:
         """The months that this store has locked."""
         return self._held_months
+
+    def hold_model(self) -> None:
+        """Take the lock of the classifier's files until the store closes; a second call costs nothing.
+
+        Raises:
+            LockedError: another run keeps them for too long.
+        """
+        if not self._holds_model:
+            self._held.enter_context(self.locks.model())
+            self._holds_model = True
 
     def stored_months(self, file: MonthFile) -> list[str]:
         """The months that have this file, sorted."""

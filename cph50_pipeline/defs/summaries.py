@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import dagster as dg
 
@@ -13,7 +12,6 @@ from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.model import Reading
 from cph50_pipeline.charging.slots import ChargingSlot
 from cph50_pipeline.vehicles.classification import Classification
-from cph50_pipeline.vehicles.classifier import VehicleModel
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -98,17 +96,6 @@ def describe_classifications(
             },
             partition_key=month,
         )
-
-
-def of_model(model: VehicleModel) -> dict[str, Any]:
-    """What the classifier knows of each car."""
-    rows = [
-        f"| {id_} | {regime.power_kw:.2f} | {v.spread:.3%} | {regime.label_count} |"
-        for id_, v in model.vehicles.items()
-        for regime in v.regimes
-    ]
-    table = "\n".join(["| vehicle | plateau kW | spread | labels |", "|---|---|---|---|", *rows])
-    return {"version": model.version, "vehicles": len(model.vehicles), "plateaus": dg.MetadataValue.md(table)}
 
 
 def _day_table(by_day: Mapping[str, float]) -> str:

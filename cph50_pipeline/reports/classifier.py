@@ -31,7 +31,7 @@ class TrainingReport:
 
     Attributes:
         model: The candidate, or the model that was put back.
-        before: The model that was in force until then.
+        before: The model that was in force before it, or is in force instead of it.
         decision: What became of the candidate; None for a rollback.
         sessions: The labelled sessions, as far as they could be read.
         doubted: Those whose label all others contradict.
@@ -54,14 +54,26 @@ class TrainingReport:
         if self.decision.outcome is Outcome.REFUSED:
             stays = f"{self.before.version} stays in force" if self.before.vehicles else "no car is known yet"
             return f"{self.model.version} was refused, and {stays}, because:"
+        return self.standing
+
+    @property
+    def standing(self) -> str:
+        """How things stand, in a sentence that stays the same when the same labels are learned again."""
+        if self.decision is None or self.decision.outcome is Outcome.REFUSED:
+            return self.headline
         if not self.model.vehicles:
             return "No car is known yet: no labelled session has steady charging."
-        return f"{self.model.version} is in force; the labels teach nothing else."
+        return f"{self.model.version} is in force."
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """What speaks against the candidate."""
         return () if self.decision is None else self.decision.reasons
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the candidate is not in force."""
+        return self.decision is not None and self.decision.outcome is Outcome.REFUSED
 
     @property
     def scores(self) -> Scores | None:

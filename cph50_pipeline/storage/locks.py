@@ -20,11 +20,13 @@ from cph50_pipeline.storage.private import make_private_folder
 MONTH_TIMEOUT_SECONDS = 600.0
 REPOSITORY_TIMEOUT_SECONDS = 300.0
 HAND_EDITED_TIMEOUT_SECONDS = 60.0
+MODEL_TIMEOUT_SECONDS = 600.0
 # Long enough that a probe by `is_held`, which takes the lock for an instant, is not mistaken for a holder.
 NO_WAIT_SECONDS = 0.5
 REPOSITORY = "repository"
 COLLECTOR = "collector"
 HAND_EDITED = "hand-edited"
+MODEL = "model"
 
 
 def run_lock_name(run_id: str) -> str:
@@ -122,6 +124,16 @@ class Locks:
             yield
 
     @contextmanager
+    def model(self, timeout_seconds: float = MODEL_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the lock of the classifier's files: what is put in force was decided about what is in force.
+
+        Raises:
+            LockedError: when another run still holds it after `timeout_seconds`.
+        """
+        with self._hold(MODEL, "the classifier", timeout_seconds):
+            yield
+
+    @contextmanager
     def collector(self, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
         """Hold the lock of the one collector.
 
@@ -135,7 +147,7 @@ class Locks:
         """Whether some living process holds a lock.
 
         Args:
-            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY`, `COLLECTOR` or `HAND_EDITED`.
+            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY`, `COLLECTOR`, `HAND_EDITED` or `MODEL`.
 
         Raises:
             BadInputError: when no lock can be called that.

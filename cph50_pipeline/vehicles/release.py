@@ -6,7 +6,7 @@ Scores are compared with those that the model in force wrote down when it was re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,18 +55,27 @@ class Decision:
     reasons: tuple[str, ...] = ()
 
 
-def decide(trained: Trained, in_force: VehicleModel, *, by_hand: bool, gate: Gate | None = None) -> Decision:
+def decide(
+    trained: Trained,
+    in_force: VehicleModel,
+    *,
+    by_hand: bool,
+    unread_months: Collection[str] = (),
+    gate: Gate | None = None,
+) -> Decision:
     """Whether a candidate replaces the model in force.
 
     Args:
         by_hand: A person asks for it, which overrules every reason but one: that it knows no car.
+        unread_months: Months whose labelled sessions it could not learn from.
     """
     candidate = trained.model
     if not candidate.vehicles and in_force.vehicles:
         return Decision(Outcome.REFUSED, ("no car has labelled sessions with steady charging any more",))
     if not candidate.vehicles or candidate.version == in_force.version:
         return Decision(Outcome.UNCHANGED)
-    reasons = tuple(_objections(trained, in_force, gate or Gate()))
+    unread = [f"the labelled sessions of {month} could not be read" for month in sorted(unread_months)]
+    reasons = (*unread, *_objections(trained, in_force, gate or Gate()))
     return Decision(Outcome.REFUSED if reasons and not by_hand else Outcome.RELEASED, reasons)
 
 

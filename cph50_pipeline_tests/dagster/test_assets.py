@@ -216,25 +216,6 @@ def test_a_session_is_sampled_while_it_runs_and_named_for_good_when_it_has_ended
     assert (ended["vehicle_id"], ended["labeled_by"]) == (EMBER, "manual")
 
 
-def test_labels_teach_the_classifier_and_sessions_get_their_cars(
-    collected: Home, household: Household
-) -> None:
-    ids = [s for month in MONTHS[1:] for s in activity(collected, month).sessions]
-    truth = {session_id: household.true_vehicle(session_id) for session_id in ids}
-    chosen = {s: {"vehicle_id": car, "labeled_by": "ann"} for s, car in truth.items() if int(s) % 3 == 0}
-    (collected.folder / LABELS_FILE).write_text(json.dumps(chosen))
-    assert collected.run(MONTHS[1:]).success
-    found = {
-        c.session_id: c.vehicle_id
-        for month in MONTHS[1:]
-        for c in collected.store().need_month(CLASSIFICATIONS, month)
-        if c.labeled_by == "classifier"
-    }
-    assert set(collected.json(CLASSIFIER_FILE)["vehicles"]) == {EMBER, TIDE}
-    assert found
-    assert all(truth[session_id] == car for session_id, car in found.items())
-
-
 def label(home: Home, cars: Mapping[str, str]) -> None:
     """Let a person name the cars of these sessions, and of no others."""
     labels = {session_id: {"vehicle_id": car, "labeled_by": "ann"} for session_id, car in cars.items()}

@@ -61,6 +61,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "weekly_refresh_job",
         "monthly_closure_job",
         "attribution_job",
+        "training_job",
         "vehicle_report_job",
         "publish_job",
     }
@@ -69,7 +70,11 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "monthly_closure",
         "weekly_vehicle_report",
     }
-    assert {sensor.name for sensor in home.defs.sensors or []} == {"charger_sensor", "hand_edited_sensor"}
+    assert {sensor.name for sensor in home.defs.sensors or []} == {
+        "charger_sensor",
+        "hand_edited_sensor",
+        "training_sensor",
+    }
 
 
 def test_sensors_and_schedules_run_by_default(home: Home) -> None:

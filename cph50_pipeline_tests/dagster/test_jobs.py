@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 import dagster as dg
 import pytest
 
+from cph50_pipeline.defs.assets.vehicles import RELEASE_GATE
 from cph50_pipeline.defs.checks import CHECKS
 from cph50_pipeline.defs.jobs import (
     ATTRIBUTION_JOB,
@@ -14,6 +15,7 @@ from cph50_pipeline.defs.jobs import (
     MONTHLY_CLOSURE_JOB,
     PUBLISH_JOB,
     SESSION_JOB,
+    TRAINING_JOB,
     VEHICLE_REPORT_JOB,
     WEEKLY_REFRESH_JOB,
     update_run_config,
@@ -42,9 +44,11 @@ JANUARY = "2026-01"
     ],
 )
 def test_a_job_makes_its_assets_and_checks_them(home: Home, job: str, assets: set[str]) -> None:
-    made, checked = made_and_checked(home, job)
-    assert made == assets
-    assert checked == assets - {"vehicle_classifier"}
+    assert made_and_checked(home, job) == (assets, assets)
+
+
+def test_the_training_job_makes_the_model_alone_and_asks_the_gate(home: Home) -> None:
+    assert made_and_checked(home, TRAINING_JOB) == ({"vehicle_classifier"}, {"vehicle_classifier"})
 
 
 def test_a_run_for_one_session_makes_the_whole_month_and_checks_the_file_that_people_read(home: Home) -> None:
@@ -54,8 +58,11 @@ def test_a_run_for_one_session_makes_the_whole_month_and_checks_the_file_that_pe
 def made_and_checked(home: Home, job: str) -> tuple[set[str], set[str]]:
     """The assets that a job makes, and those of which it asks every check."""
     layer = home.defs.resolve_job_def(job).asset_layer
-    asked = Counter(key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys)
-    assert set(asked.values()) == {len(CHECKS)}
+    asked: dict[str, set[str]] = defaultdict(set)
+    for key in layer.asset_graph.asset_check_keys:
+        asked[key.asset_key.to_user_string()].add(key.name)
+    for asset, checks in asked.items():
+        assert checks == ({RELEASE_GATE} if asset == "vehicle_classifier" else set(CHECKS))
     return {key.to_user_string() for key in layer.selected_asset_keys}, set(asked)
 
 

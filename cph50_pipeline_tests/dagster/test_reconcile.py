@@ -7,6 +7,7 @@ import hashlib
 import dagster as dg
 import pytest
 
+from cph50_pipeline.defs.document_files import CLASSIFIER_HTML
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES, SLOTS
 from cph50_pipeline.defs.reconcile import Reconciled, reconcile
 from cph50_pipeline.defs.store import CLASSIFIER_FILE
@@ -24,7 +25,7 @@ def known(home: Home, asset: str) -> set[str]:
 def test_after_a_fresh_clone_every_month_of_every_asset_is_shown_as_made(collected: Home) -> None:
     result = told(collected)
     paths = [file.path(month) for file in MONTH_FILES.values() for month in MONTHS]
-    assert result == Reconciled(sorted([*paths, CLASSIFIER_FILE]), [])
+    assert result == Reconciled(sorted([*paths, CLASSIFIER_FILE, CLASSIFIER_HTML]), [])
     assert all(known(collected, asset) == set(MONTHS) for asset in MONTH_FILES)
     assert len(materializations(collected.instance, "vehicle_classifier")) == 1
 

@@ -20,7 +20,7 @@ from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.sources.request_budget import BUDGET_FILE
 from cph50_pipeline_tests.dagster.homes import EMBER, NOW, Home, at, materializations
 
-SENSORS = ("charger_sensor", "hand_edited_sensor")
+SENSORS = ("charger_sensor", "hand_edited_sensor", "training_sensor")
 Tick = Callable[..., dict[str, Ticked]]
 
 

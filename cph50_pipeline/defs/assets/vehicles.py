@@ -9,9 +9,11 @@ from cph50_pipeline.defs.assets.common import GROUP_VEHICLES, OWNERS, Materializ
 from cph50_pipeline.defs.attribution import classify_months
 from cph50_pipeline.defs.attribution_inputs import attach_inputs, readable_inputs
 from cph50_pipeline.defs.failures import as_dagster_failure
-from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
-from cph50_pipeline.defs.training import labelled_sessions
-from cph50_pipeline.vehicles.training import train
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.training import TrainingConfig, run_training
+from cph50_pipeline.defs.training_record import last_training, metadata_of
+
+RELEASE_GATE = "release_gate"
 
 
 def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -19,18 +21,19 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
 
     @dg.asset(
         group_name=GROUP_VEHICLES,
-        kinds={"json"},
+        kinds={"json", "html"},
         owners=OWNERS,
-        code_version="1",
+        code_version="2",
         deps=["session_samples", "vehicle_labels"],
-        description="The model that tells the cars apart, fitted on the labels made by hand; readable and diffable.",
+        description="The model that tells the cars apart, learned from the labels made by hand; what passes the "
+        "release gate is put in force.",
     )
-    def vehicle_classifier(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
+    def vehicle_classifier(
+        context: dg.AssetExecutionContext, config: TrainingConfig, store: dg.ResourceParam[Store]
+    ) -> Materialized:
         with as_dagster_failure():
-            model = train(labelled_sessions(store, store.labels(), context.log)).model
-        return dg.MaterializeResult(
-            value={CLASSIFIER_FILE: model.document()}, metadata=summaries.of_model(model)
-        )
+            training = run_training(store, config, context.log)
+        return dg.MaterializeResult(value=training.files, metadata=metadata_of(training))
 
     @dg.asset(
         **per_month(partitions),
@@ -55,3 +58,24 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
         return dg.MaterializeResult(value=classified)
 
     return [vehicle_classifier, vehicle_classifications]
+
+
+def build_release_gate() -> dg.AssetChecksDefinition:
+    """The check of what was learned last. A refused candidate is a warning: the model in force goes on naming."""
+
+    @dg.asset_check(
+        name=RELEASE_GATE,
+        asset="vehicle_classifier",
+        description="What was learned last was good enough to be put in force.",
+    )
+    def release_gate(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        noted = last_training(context.instance)
+        objections = list(noted.objections)
+        return dg.AssetCheckResult(
+            passed=not objections,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(objections) or None,
+            metadata={"reasons": objections} if objections else {},
+        )
+
+    return release_gate

@@ -94,9 +94,9 @@ def of_class(picture: ET.Element, tag: str, kind: str) -> list[ET.Element]:
     return [element for element in picture.iter(tag) if kind in element.get("class", "").split()]
 
 
-def test_the_page_says_that_the_model_was_released() -> None:
+def test_the_page_says_which_model_is_in_force_and_what_it_was_learned_from() -> None:
     told = Text(page(good())).text
-    assert f"{trained_on(12).model.version} was released." in told
+    assert f"{trained_on(12).model.version} is in force." in told
     assert "Learned from ember (12 labels), tide (12 labels)" in told
 
 
@@ -110,9 +110,15 @@ def test_the_page_of_a_refused_candidate_says_why_and_what_stays_in_force() -> N
 
 
 def test_a_release_by_hand_tells_what_spoke_against_it() -> None:
-    told = Text(page(report(household(5), trained_on(5), by_hand=True))).text
-    assert "was released, by hand, although:" in told
-    assert "tide has 5 labelled session(s)" in told
+    made = report(household(5), trained_on(5), by_hand=True)
+    assert made.headline.endswith("was released, by hand, although:")
+    assert any("tide has 5 labelled session(s)" in reason for reason in made.reasons)
+
+
+def test_learning_the_same_again_makes_the_same_page() -> None:
+    made, before = good(12), trained_on(10).model
+    again = replace(made, before=before, decision=decide(trained_on(12), made.model, by_hand=False))
+    assert page(again) == page(replace(made, before=before))
 
 
 def test_a_rollback_names_both_versions() -> None:
