@@ -13,6 +13,7 @@ from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_
 from cph50_pipeline.cli import FAILED, output, vehicles
 from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.cli.review import review
+from cph50_pipeline.cli.training import train
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings, load_settings
 
@@ -188,6 +189,7 @@ app.command()(vehicles.unlabel)
 vehicles.app.command()(review)
 app.add_typer(vehicles.app, name="vehicles")
 app.command(name="import")(vehicles.import_labels)
+app.command()(train)
 
 
 @app.command(name="settings")

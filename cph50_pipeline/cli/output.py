@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cph50_pipeline.defs.rebuild import RebuildPlan
     from cph50_pipeline.defs.reconcile import Reconciled
     from cph50_pipeline.defs.tick import Ticked
+    from cph50_pipeline.defs.training_record import Noted
     from cph50_pipeline.reports.unclassified import UnclassifiedReport
     from cph50_pipeline.vehicles.classification import Classification
     from cph50_pipeline.vehicles.label_import import ImportedLabels
@@ -163,6 +164,29 @@ def show_import(done: Import, found: ImportedLabels, as_json: bool) -> None:
         print(f"  {len(done.waiting)} wait for their month to be stored: {', '.join(done.waiting[:5])}")
     if done.months:
         progress(f"Named again {NAMED_BY_SENSOR}: {', '.join(done.months)}")
+
+
+def show_training(noted: Noted | None, outcome: Outcome, as_json: bool) -> None:
+    """What became of what was learned, and what speaks against it.
+
+    Args:
+        noted: None when the run came to no end.
+    """
+    if as_json:
+        _dump({**(asdict(noted) if noted else {}), "run": _run(outcome)})
+        return
+    if noted is None:
+        print(f"Nothing was changed (run {outcome.run_id[:8]})")
+        for failure in outcome.failures:
+            progress(f"  {failure}")
+        return
+    _print_safely(noted.said, *(f"  {reason}" for reason in noted.reasons))
+    if noted.waiting:
+        print(f"  {len(noted.waiting)} label(s) wait for their session to be stored or to end")
+    if noted.outcome == "refused":
+        progress("`cph50 train --release` puts it in force all the same; reports/classifier.html shows it")
+    if noted.outcome in ("released", "rolled back"):
+        progress(f"Every month is named again {NAMED_BY_SENSOR}")
 
 
 def show_vehicles(rows: Sequence[Row], as_json: bool) -> None:

@@ -49,6 +49,7 @@ COMMANDS = [
     "unlabel",
     "vehicles",
     "import",
+    "train",
     "settings",
 ]
 
