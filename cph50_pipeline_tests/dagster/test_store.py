@@ -14,7 +14,7 @@ from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, SLOTS
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
-from cph50_pipeline.storage.locks import month_lock_name
+from cph50_pipeline.storage.locks import MODEL, month_lock_name
 from cph50_pipeline_tests.dagster.homes import EMBER, MONTHS, Home
 
 JANUARY = "2026-01"
@@ -50,6 +50,14 @@ def test_holding_months_again_and_more_of_them_costs_no_wait(home: Home) -> None
         store.hold_months([JANUARY])
         store.hold_months(MONTHS)
         assert all(store.locks.is_held(month_lock_name(month)) for month in MONTHS)
+
+
+def test_the_model_is_held_until_the_store_closes_and_holding_it_again_costs_no_wait(home: Home) -> None:
+    with home.store().open() as store:
+        store.hold_model()
+        store.hold_model()
+        assert store.locks.is_held(MODEL)
+    assert not store.locks.is_held(MODEL)
 
 
 def test_two_stores_exclude_each_other_on_a_month_but_not_on_different_ones(home: Home) -> None:

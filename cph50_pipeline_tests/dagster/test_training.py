@@ -23,7 +23,8 @@ from cph50_pipeline.defs.store import (
     PREVIOUS_CLASSIFIER_FILE,
     VEHICLES_FILE,
 )
-from cph50_pipeline.defs.training import TrainingConfig, TrainingInputs, gather
+from cph50_pipeline.defs.training import TrainingConfig, TrainingInputs, gather, run_training
+from cph50_pipeline.errors import LockedError
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.vehicles.classifier import VehicleModel
 from cph50_pipeline.vehicles.features import fingerprint
@@ -208,6 +209,37 @@ def test_a_rollback_puts_the_one_before_in_force_and_only_a_person_brings_the_ot
     assert model(collected).version == older
     assert gate(train(collected, release=True)).passed
     assert (model(collected).version, model(collected).rolled_back) == (newer, ())
+
+
+def test_a_kill_between_two_files_never_leaves_a_model_in_neither(collected: Home, truth: Cars) -> None:
+    """A release keeps the old one before the new one takes its place; a rollback puts the old one in place first."""
+    released(collected, first(truth, 10))
+    label(collected, truth)
+    log = dg.get_dagster_logger()
+    with collected.store().open() as store:
+        assert [*run_training(store, TrainingConfig(), log).files][:2] == [
+            PREVIOUS_CLASSIFIER_FILE,
+            CLASSIFIER_FILE,
+        ]
+    released(collected, truth)
+    with collected.store().open() as store:
+        assert [
+            path for path in run_training(store, TrainingConfig(rollback=True), log).files if "json" in path
+        ] == [
+            CLASSIFIER_FILE,
+            PREVIOUS_CLASSIFIER_FILE,
+        ]
+
+
+def test_no_other_run_puts_a_model_in_force_between_the_decision_and_the_end_of_the_run(
+    collected: Home,
+) -> None:
+    with collected.store().open() as store:
+        run_training(store, TrainingConfig(), dg.get_dagster_logger())
+        with pytest.raises(LockedError, match="the classifier"), store.locks.model(timeout_seconds=0):
+            pass
+    with store.locks.model(timeout_seconds=0):
+        pass
 
 
 def test_two_rollbacks_end_where_they_began(collected: Home, truth: Cars) -> None:

@@ -11,6 +11,7 @@ from cph50_pipeline.errors import BadInputError, TransientError
 from cph50_pipeline.storage.locks import (
     COLLECTOR,
     HAND_EDITED,
+    MODEL,
     REPOSITORY,
     Locks,
     month_lock_name,
@@ -91,6 +92,14 @@ def test_takers_of_the_same_months_in_any_order_never_wait_for_each_other(locks:
     for thread in threads:
         thread.join(120)
     assert len(done) == 30
+
+
+def test_one_run_at_a_time_decides_which_model_is_in_force(locks: Locks) -> None:
+    with locks.model():
+        assert locks.is_held(MODEL)
+        with pytest.raises(TransientError, match="the classifier"), locks.model(timeout_seconds=0):
+            pass
+    assert not locks.is_held(MODEL)
 
 
 def test_one_collector_at_a_time(locks: Locks) -> None:
