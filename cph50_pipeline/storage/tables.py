@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOGICAL_HASH_KEY = b"cph50_logical_sha256"
 _ROWS_PER_GROUP = 1 << 20
+_TIME_ENCODING = "DELTA_BINARY_PACKED"
 
 
 def dump_table(table: pa.Table, schema: pa.Schema, sort_by: Sequence[str]) -> bytes:
@@ -46,26 +47,40 @@ def dump_table(table: pa.Table, schema: pa.Schema, sort_by: Sequence[str]) -> by
         # Git compresses, and keeps of the next version only the difference, which it cannot find in what is
         # compressed already: a month rewritten sixty times takes a tenth of the room, one file half as much again.
         compression="none",
+        # Nor does it find it in numbers that are written as entries of a growing dictionary: two thirds more room.
+        use_dictionary=[field.name for field in schema if _is_text_or_binary(field.type)],
+        # Times that follow each other: an eighth of the room, with git's compression still less than half.
+        column_encoding={field.name: _TIME_ENCODING for field in schema if pa.types.is_timestamp(field.type)},
         version="2.6",
         write_page_checksum=True,
     )
     return bytes(sink.getvalue())
 
 
-def load_table(data: bytes, schema: pa.Schema, name: str) -> pa.Table:
+def load_table(data: bytes, schema: pa.Schema, name: str, few_valued: Sequence[str] = ()) -> pa.Table:
     """The table in a Parquet file.
 
     Args:
         schema: What the file must hold: columns in order, with their types.
         name: The file, as the error should name it.
+        few_valued: Text columns to be returned as dictionaries, in a fifth of the time where many rows share few texts.
 
     Raises:
         BadInputError: when the file is damaged or holds other columns.
     """
-    table = _read_rows(data, name)
-    if not table.schema.equals(schema, check_metadata=False):
-        raise _unreadable(name, f"holds other columns than expected: {_difference(table.schema, schema)}")
+    table, expected = _read_rows(data, name, few_valued), _with_dictionaries(schema, few_valued)
+    if not table.schema.equals(expected, check_metadata=False):
+        raise _unreadable(name, f"holds other columns than expected: {_difference(table.schema, expected)}")
     return table.replace_schema_metadata(None)
+
+
+def _with_dictionaries(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        field.with_type(pa.dictionary(pa.int32(), field.type)) if field.name in columns else field
+        for field in schema
+    )
 
 
 def check_readable(data: bytes, name: str) -> None:
@@ -125,10 +140,11 @@ def _actual_hash(data: bytes) -> str | None:
         return None
 
 
-def _read_rows(data: bytes, name: str) -> pa.Table:
+def _read_rows(data: bytes, name: str, few_valued: Sequence[str] = ()) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return _read(partial(pq.read_table, page_checksum_verification=True), data, name)
+    read = partial(pq.read_table, page_checksum_verification=True, read_dictionary=list(few_valued))
+    return _read(read, data, name)
 
 
 def _read(read: Callable[[Any], Any], data: bytes, name: str) -> Any:

@@ -75,6 +75,29 @@ def test_what_is_dumped_is_loaded_again(values: list[dict[str, Any]]) -> None:
     assert sorted(map(_as_text, loaded.to_pylist())) == sorted(map(_as_text, values))
 
 
+@given(rows)
+def test_texts_can_be_loaded_as_dictionaries(values: list[dict[str, Any]]) -> None:
+    data = dump_table(table_of(values), SCHEMA, SORT_BY)
+    loaded = load_table(data, SCHEMA, "file.parquet", few_valued=["session_id"])
+    assert pa.types.is_dictionary(loaded.schema.field("session_id").type)
+    assert loaded.to_pylist() == load_table(data, SCHEMA, "file.parquet").to_pylist()
+
+
+def test_other_columns_are_refused_however_they_are_loaded() -> None:
+    data = dump_table(some_rows(), SCHEMA, SORT_BY)
+    other = pa.schema([pa.field("name", pa.string()), *SCHEMA])
+    with pytest.raises(BadInputError, match="name is missing"):
+        load_table(data, other, "file.parquet", few_valued=["session_id"])
+
+
+def test_numbers_lie_one_after_another_for_git_to_find_again() -> None:
+    energies = [number % 7 / 3 for number in range(50)]
+    table = table_of(
+        [{"session_id": f"{number:03d}", "energy_kwh": kwh} for number, kwh in enumerate(energies)]
+    )
+    assert pa.array(energies).buffers()[1].to_pybytes()[: 8 * 50] in dump_table(table, SCHEMA, SORT_BY)
+
+
 def _as_text(row: dict[str, Any]) -> list[str]:
     """The row as it is stored: columns in order, no negative zero."""
     return [str(row[name] + 0.0 if isinstance(row[name], float) else row[name]) for name in SCHEMA.names]
