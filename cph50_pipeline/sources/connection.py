@@ -11,34 +11,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
 from cph50_pipeline.charging.answers import Discovery, read_answer, unusable_answer
 from cph50_pipeline.errors import BadInputError, TransientError
 from cph50_pipeline.sources.account_memory import AccountMemory
-from cph50_pipeline.sources.deadline import Clock, Deadline
+from cph50_pipeline.sources.deadline import Clock, Deadline, DeadlineScope
+from cph50_pipeline.sources.http_exchange import NoReplyError, exchange, is_loopback
 from cph50_pipeline.sources.http_reply import FORBIDDEN, UNAUTHORIZED, Reply
 from cph50_pipeline.sources.pause import Pause, Refusal
 from cph50_pipeline.sources.request_budget import RequestBudget
-from cph50_pipeline.sources.retry import RetryPolicy, parse_retry_after, retrying
+from cph50_pipeline.sources.retry import RetryPolicy, retrying
 from cph50_pipeline.sources.session_token import TOKEN_COOKIE, SessionToken, clean_token
 
 logger = logging.getLogger(__name__)
-for _name in ("httpx", "httpcore"):
-    # They log addresses with user and charger ids (at INFO) and cookies (at DEBUG).
-    logging.getLogger(_name).setLevel(logging.WARNING)
-
-# A host with several addresses is tried one address after the other, each for so long.
-LONGEST_CONNECT_SECONDS = 5.0
 # The first may bring a token that another process saved and that has expired as well; the second logs in.
 _RENEWALS = 2
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +78,9 @@ class Question:
     body: Mapping[str, Any] | None = None
 
 
-class _Scope(threading.local):
-    """What `within` and `unmetered` set, for the thread that entered them: sensors share one client."""
+class _Budgeting(threading.local):
+    """What `unmetered` sets, for the thread that entered it: sensors share one client."""
 
-    deadline: Deadline | None = None
     metered: bool = True
 
 
@@ -114,13 +106,14 @@ class Connection:
             now=limits.now,
             sleep=limits.sleep,
         )
-        self._scope = _Scope()
+        self._scope = DeadlineScope(limits.monotonic)
+        self._budgeting = _Budgeting()
         self._cookies: dict[str, str] = {}
         self.requests_made = 0
         self._counting = threading.Lock()
         self._http = httpx.Client(
             follow_redirects=False,  # a redirect could carry the token to another host
-            trust_env=not _is_loopback(discovery_url),  # no proxy reaches this machine's own loopback
+            trust_env=not is_loopback(discovery_url),  # no proxy reaches this machine's own loopback
             headers={"user-agent": "cph50-pipeline", "accept": "application/json"},
         )
 
@@ -128,25 +121,19 @@ class Connection:
         """Close the connections."""
         self._http.close()
 
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
+    def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound all that this thread asks inside by one deadline; an outer, earlier one still holds."""
-        outer = self._scope.deadline
-        self._scope.deadline = self._deadline(outer, seconds)
-        try:
-            yield
-        finally:
-            self._scope.deadline = outer
+        return self._scope.within(seconds)
 
     @contextmanager
     def unmetered(self) -> Iterator[None]:
         """Lift the polite budget for what this thread asks inside."""
-        outer = self._scope.metered
-        self._scope.metered = False
+        outer = self._budgeting.metered
+        self._budgeting.metered = False
         try:
             yield
         finally:
-            self._scope.metered = outer
+            self._budgeting.metered = outer
 
     def ask(self, question: Question) -> Any:
         """The answer as JSON; what is transient is tried again within the deadline.
@@ -154,13 +141,10 @@ class Connection:
         Raises:
             TransientError, PermanentError, NotFoundError, BadInputError: see `ChargerSource`.
         """
-        deadline = self._deadline(self._scope.deadline, self._limits.total_seconds)
+        deadline = self._scope.at_most(self._limits.total_seconds)
         return retrying(
             lambda: self._ask_once(question, deadline), policy=self._limits.retry, deadline=deadline
         )
-
-    def _deadline(self, outer: Deadline | None, seconds: float) -> Deadline:
-        return outer.at_most(seconds) if outer else Deadline(seconds, self._limits.monotonic)
 
     def _ask_once(self, question: Question, deadline: Deadline) -> Any:
         discovery = self._discovery(deadline)
@@ -236,42 +220,28 @@ class Connection:
             TransientError: no whole reply came in time.
         """
         self._pause.check()
-        self._budget.wait_for_turn(deadline, metered=self._scope.metered)
-        timeout_seconds = min(self._limits.timeout_seconds, deadline.remaining_seconds)
-        if timeout_seconds <= 0:
+        self._budget.wait_for_turn(deadline, metered=self._budgeting.metered)
+        if deadline.remaining_seconds <= 0:
             raise _no_answer(asked, "in the time this call may take")
         with self._counting:
             self.requests_made += 1
-        method: Literal["GET", "POST"] = "GET" if body is None else "POST"
-        timeout = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, LONGEST_CONNECT_SECONDS))
-        sent = {name: value for name, value in headers.items() if value}
         try:
-            with self._http.stream(method, url, json=body, headers=sent, timeout=timeout) as response:
-                return self._read(response, asked, deadline)
-        except httpx.TimeoutException:
-            raise _no_answer(asked, f"within {timeout_seconds:.0f} s") from None
-        except httpx.ConnectError:
-            self.memory.forget()  # the service may have moved: the next try asks discovery again
-            raise _no_answer(asked, "(no connection)") from None
-        except httpx.RequestError as error:
-            raise _no_answer(asked, f"({type(error).__name__})") from None
+            return exchange(
+                self._http,
+                "GET" if body is None else "POST",
+                url,
+                headers={name: value for name, value in headers.items() if value},
+                timeout_seconds=self._limits.timeout_seconds,
+                deadline=deadline,
+                now=self._limits.now,
+                body=body,
+            )
+        except NoReplyError as error:
+            if error.is_unreachable:
+                self.memory.forget()  # the service may have moved: the next try asks discovery again
+            raise _no_answer(asked, error.how) from None
         finally:
             self._http.cookies.clear()  # cookies are ours to keep: the library's jar refuses loopback
-
-    def _read(self, response: httpx.Response, asked: str, deadline: Deadline) -> Reply:
-        body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
-            if deadline.remaining_seconds <= 0:  # a read timeout alone never ends a trickle
-                raise _no_answer(asked, "in the time this call may take")
-        now = datetime.fromtimestamp(self._limits.now(), tz=UTC)
-        return Reply(
-            status=response.status_code,
-            content_type=response.headers.get("content-type", "").lower(),
-            body=bytes(body),
-            set_cookies=tuple(response.headers.get_list("set-cookie")),
-            retry_after_seconds=parse_retry_after(response.headers.get("retry-after"), now),
-        )
 
     def _raise_for_failure(self, reply: Reply, asked: str, deadline: Deadline) -> None:
         if reply.is_success:
@@ -322,7 +292,3 @@ def _is_usable(address: str, schemes: tuple[str, ...]) -> bool:
     except httpx.InvalidURL:
         return False
     return url.scheme in schemes and bool(url.host)
-
-
-def _is_loopback(url: str) -> bool:
-    return httpx.URL(url).host in _LOOPBACK

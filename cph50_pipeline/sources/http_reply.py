@@ -29,6 +29,7 @@ class Reply:
         body: The bytes, decompressed.
         set_cookies: The `Set-Cookie` headers.
         retry_after_seconds: How long the server asked us to wait, when it said so.
+        date: The `Date` header, as sent.
     """
 
     status: int
@@ -36,11 +37,17 @@ class Reply:
     body: bytes
     set_cookies: tuple[str, ...] = ()
     retry_after_seconds: float | None = None
+    date: str | None = None
 
     @property
     def is_success(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def is_passing_failure(self) -> bool:
+        """Whether the status says that it may succeed later."""
+        return self.status in _TRANSIENT_STATUSES or self.status >= 500
 
     @property
     def is_bot_protection(self) -> bool:
@@ -72,8 +79,8 @@ class Reply:
             TransientError: when it is not JSON, or was cut short.
         """
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
+            return parse_json(self.body)
+        except ValueError:
             raise TransientError(
                 f"ChargePoint's answer for {asked} is broken or cut short",
                 kept=_KEPT,
@@ -87,7 +94,7 @@ class Reply:
             asked: What was asked for, as a person would say it.
         """
         what = f"ChargePoint answered {self.status} for {asked}"
-        if self.status in _TRANSIENT_STATUSES or self.status >= 500:
+        if self.is_passing_failure:
             return TransientError(
                 what, kept=_KEPT, remedy="Try again later", retry_after_seconds=self.retry_after_seconds
             )
@@ -106,6 +113,18 @@ class Reply:
         return PermanentError(
             what, kept=_KEPT, remedy="Check that this account may see it in ChargePoint's app"
         )
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Text as JSON by the standard, which knows no NaN.
+
+    Raises:
+        ValueError: it is not JSON, or was cut short.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _parse_cookie(header: str) -> SimpleCookie:
