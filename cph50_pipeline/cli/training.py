@@ -25,7 +25,7 @@ def train(
     from cph50_pipeline.defs.instance import open_instance
     from cph50_pipeline.defs.jobs import TRAINING_JOB, training_run_config
     from cph50_pipeline.defs.launch import Launch, launch
-    from cph50_pipeline.defs.training import TrainingConfig
+    from cph50_pipeline.defs.training_inputs import TrainingConfig
     from cph50_pipeline.defs.training_record import training_of_run
 
     settings = load_settings()
@@ -42,7 +42,8 @@ def train(
 def _refuse_what_cannot_be(settings: Settings, release: bool, rollback: bool) -> None:
     """Say what is wrong before a run is started for it."""
     from cph50_pipeline.defs.store import Store
-    from cph50_pipeline.defs.training import TrainingInputs, previous_model
+    from cph50_pipeline.defs.training import previous_model
+    from cph50_pipeline.defs.training_inputs import TrainingInputs
 
     if release and rollback:
         raise BadInputError("Say either --release or --rollback", kept="The model in force stays in force")

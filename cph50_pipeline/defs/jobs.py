@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
-from cph50_pipeline.defs.training import TrainingConfig
+from cph50_pipeline.defs.training_inputs import TrainingConfig
 from cph50_pipeline.defs.updating import UpdateConfig
 
 if TYPE_CHECKING:

@@ -4,61 +4,26 @@ What is learned is in `vehicles.training`, what is good enough in `vehicles.rele
 business.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from logging import Logger
 from typing import Any
 
-import dagster as dg
-from pydantic import Field
-
 from cph50_pipeline.charging.chains import PlugIn, by_session, chains
 from cph50_pipeline.charging.model import Session
 from cph50_pipeline.defs.attribution import released_model, seen_sessions
-from cph50_pipeline.defs.attribution_inputs import digest_of
 from cph50_pipeline.defs.document_files import CLASSIFIER_HTML
 from cph50_pipeline.defs.month_files import SAMPLES
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, PREVIOUS_CLASSIFIER_FILE, Store
+from cph50_pipeline.defs.training_inputs import TrainingConfig, TrainingInputs
 from cph50_pipeline.errors import BadInputError, Cph50Error
 from cph50_pipeline.reports.classifier import TrainingReport, page
-from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.vehicles.classification import Household, case_of
 from cph50_pipeline.vehicles.classifier import VehicleModel
-from cph50_pipeline.vehicles.config import VehicleConfig
-from cph50_pipeline.vehicles.labels import LabelMap
 from cph50_pipeline.vehicles.release import Decision, Outcome, decide, released, rolled_back
 from cph50_pipeline.vehicles.training import LabelledSession, train
-
-
-class TrainingConfig(dg.Config):
-    """What a training may do. With nothing set: release what passes the gate."""
-
-    release: bool = Field(default=False, description="A person wants the model, whatever speaks against it")
-    rollback: bool = Field(default=False, description="Put the previous model back instead of training")
-
-
-@dataclass(frozen=True)
-class TrainingInputs:
-    """What people say that the cars are learned from: labels, and when each car was in the household."""
-
-    labels: LabelMap
-    vehicles: VehicleConfig
-
-    @classmethod
-    def of(cls, store: Store) -> "TrainingInputs":
-        """Read the two files.
-
-        Raises:
-            BadInputError: one of them cannot be used; says where.
-        """
-        return cls(store.labels(), store.vehicles())
-
-    @property
-    def digest(self) -> str:
-        """It changes when, and only when, other cars or days are said, not with notes and names."""
-        said = {id_: label.vehicle_id for id_, label in self.labels.truths().items()}
-        days = {id_: vehicle.days() for id_, vehicle in self.vehicles.vehicles.items()}
-        return digest_of(dump_json({"labels": said, "vehicles": days}))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 
-from cph50_pipeline.defs.training import Training
-from cph50_pipeline.reports.classifier import markdown
+if TYPE_CHECKING:
+    from cph50_pipeline.defs.training import Training
 
 CLASSIFIER = dg.AssetKey("vehicle_classifier")
 
@@ -80,6 +80,8 @@ class Noted:
 
 def metadata_of(training: Training) -> dict[str, Any]:
     """What the Dagster UI shows of a training: what became of it, with tables and pictures."""
+    from cph50_pipeline.reports.classifier import markdown
+
     pictures = {} if training.report is None else markdown(training.report)
     return {
         **Noted.of(training).metadata(),

@@ -15,7 +15,7 @@ from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.jobs import TRAINING_JOB, Job
 from cph50_pipeline.defs.month_files import SAMPLES
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.defs.training import TrainingInputs
+from cph50_pipeline.defs.training_inputs import TrainingInputs
 from cph50_pipeline.defs.training_record import last_training
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings

@@ -23,7 +23,8 @@ from cph50_pipeline.defs.store import (
     PREVIOUS_CLASSIFIER_FILE,
     VEHICLES_FILE,
 )
-from cph50_pipeline.defs.training import TrainingConfig, TrainingInputs, gather, run_training
+from cph50_pipeline.defs.training import gather, run_training
+from cph50_pipeline.defs.training_inputs import TrainingConfig, TrainingInputs
 from cph50_pipeline.errors import LockedError
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.vehicles.classifier import VehicleModel

@@ -10,7 +10,7 @@ from cph50_pipeline.defs.attribution import classify_months
 from cph50_pipeline.defs.attribution_inputs import attach_inputs, readable_inputs
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.defs.training import TrainingConfig, run_training
+from cph50_pipeline.defs.training_inputs import TrainingConfig
 from cph50_pipeline.defs.training_record import last_training, metadata_of
 
 RELEASE_GATE = "release_gate"
@@ -31,6 +31,8 @@ def build_vehicle_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsD
     def vehicle_classifier(
         context: dg.AssetExecutionContext, config: TrainingConfig, store: dg.ResourceParam[Store]
     ) -> Materialized:
+        from cph50_pipeline.defs.training import run_training
+
         with as_dagster_failure():
             training = run_training(store, config, context.log)
         return dg.MaterializeResult(value=training.files, metadata=metadata_of(training))
