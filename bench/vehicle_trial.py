@@ -72,10 +72,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class HouseholdOutcome:
-    """One household's later sessions, by the classifier and by the nearest mean."""
+    """One household's later sessions, by the classifier and by the nearest mean.
+
+    Attributes:
+        hidden: How many more charged steadily for ten minutes, of which the readings show nothing.
+    """
 
     ours: tuple[Outcome, ...]
     nearest_mean: tuple[Outcome, ...]
+    hidden: int
 
 
 def run_trial(trial: Trial, seed: int) -> HouseholdOutcome:
@@ -91,6 +96,7 @@ def run_trial(trial: Trial, seed: int) -> HouseholdOutcome:
     return HouseholdOutcome(
         ours=tuple(_outcome(one, seen, verdicts[one.session_id]) for one in home.later),
         nearest_mean=tuple(_nearest_mean(home, seen)),
+        hidden=home.hidden,
     )
 
 
@@ -103,12 +109,14 @@ class Home:
         later: Those after them that charged steadily, which are judged.
         seen: What the readings of each session say of its car.
         cases: All sessions as the classifier sees them.
+        hidden: How many later ones charged steadily for ten minutes without its being seen.
     """
 
     labelled: Sequence[LabelledSession]
     later: Sequence[SimulatedSession]
     seen: Fingerprints
     cases: Sequence[Case]
+    hidden: int
 
     @classmethod
     def of(cls, trial: Trial, seed: int) -> Home:
@@ -120,9 +128,10 @@ class Home:
         sessions = [session for session in simulate(trial.scenario, seed) if session.is_home]
         seen = {one.session_id: fingerprint(one.readings, one.amperage_limit) for one in sessions}
         labelled = first_labels(sessions, seen, trial.labels)
-        after = labelled[-1].start
-        later = [one for one in sessions if one.start > after and seen[one.session_id] is not None]
-        return cls(labelled, later, seen, _cases(sessions, labelled, seen))
+        after = [one for one in sessions if one.start > labelled[-1].start]
+        later = [one for one in after if seen[one.session_id] is not None]
+        hidden = sum(_is_steady(one) and seen[one.session_id] is None for one in after)
+        return cls(labelled, later, seen, _cases(sessions, labelled, seen), hidden)
 
     def judged_by_month(self, model: VehicleModel) -> dict[str, Verdict]:
         """Verdicts as when a month is done: its sessions together, the month before for context."""
@@ -169,6 +178,10 @@ def first_labels(
     if min(counts[car] for car in KNOWN_CARS) < count:
         raise ValueError(f"the household has fewer than {count} sessions of a car to label: {counts}")
     return labelled
+
+
+def _is_steady(session: SimulatedSession) -> bool:
+    return session.plateau_kw is not None and session.kind != "trickle"
 
 
 def _cases(

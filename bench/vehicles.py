@@ -8,7 +8,7 @@ measured only when they are to be written.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import inf
@@ -35,6 +35,7 @@ LIMITS = (24, 32, 40)
 THREE_LIMITS = Trial(Scenario(limits=LIMITS))
 STRANGER = Trial(Scenario(third_gap=0.03))
 OPENING = Trial(from_opening=True)
+WITH_WINDOW = Trial(Scenario(view="curve and window"))
 REPEATED = tuple(Trial(Scenario(duplicates=times)) for times in (2, 10))
 
 
@@ -91,7 +92,7 @@ COMPARISONS = (
         "readings",
         {
             "the whole curve": USUAL,
-            "with the live window": Trial(Scenario(view="curve and window")),
+            "with the live window": WITH_WINDOW,
             "the first five minutes": OPENING,
             "each reading twice": REPEATED[0],
             "each reading ten times": REPEATED[1],
@@ -148,7 +149,8 @@ def measure(effort: Effort) -> Row:
     promises = _promises(ours, theirs)
     changed = sum(_differing(outcomes[USUAL], outcomes[trial]) for trial in REPEATED)
     if effort.document:
-        write_tables(_tables(promises, ours, theirs), DOCUMENT)
+        tables = [_size(outcomes), _promise_table(promises), *_comparison_tables(ours, theirs)]
+        write_tables("\n\n".join(tables), DOCUMENT)
     used = inf if changed else max(promise.used for promise in promises)
     return Row(
         "vehicles",
@@ -237,27 +239,35 @@ def _spoken(promise: Promise) -> str:
     return f"{promise.text} {promise.missed.percent()} of {100 * promise.most:g} %"
 
 
-def _tables(
-    promises: Sequence[Promise], ours: Mapping[Trial, Figures], theirs: Mapping[Trial, Figures]
-) -> str:
-    usual = ours[USUAL]
-    size = f"{usual.households} households a row; {usual.sessions:,} sessions judged where nothing is varied."
-    tables = [size, _promise_table(promises)]
+def _size(outcomes: Outcomes) -> str:
+    """How many sessions the figures stand on, and how many had to be left out."""
+    usual = outcomes[USUAL]
+    return (
+        f"{len(usual)} households a row; {sum(len(one.ours) for one in usual):,} sessions judged where nothing is "
+        f"varied. Left out are sessions that show no plateau: {_hidden(usual)} of those that truly charged steadily "
+        "for ten minutes, because ChargePoint kept nothing, or a single point, of it; with the live window "
+        f"{_hidden(outcomes[WITH_WINDOW])}."
+    )
+
+
+def _hidden(households: Sequence[HouseholdOutcome]) -> str:
+    hidden = sum(one.hidden for one in households)
+    return f"{100 * hidden / (hidden + sum(len(one.ours) for one in households)):.1f} %"
+
+
+def _comparison_tables(ours: Mapping[Trial, Figures], theirs: Mapping[Trial, Figures]) -> Iterator[str]:
     for comparison in COMPARISONS:
         write = _stranger_row if comparison.strangers else _known_row
         head = _STRANGER_HEAD if comparison.strangers else _KNOWN_HEAD
         rows = [[name, *write(ours[trial], theirs[trial])] for name, trial in comparison.trials.items()]
-        tables.append(f"### {comparison.title}\n\n{_table([comparison.varied, *head], rows)}")
-    return "\n\n".join(tables)
+        yield f"### {comparison.title}\n\n{_table([comparison.varied, *head], rows)}"
 
 
 def _promise_table(promises: Sequence[Promise]) -> str:
     rows = [
         [one.text, one.missed.percent(), f"{100 * one.most:g} %", one.theirs.percent()] for one in promises
     ]
-    return (
-        f"### What must hold\n\n{_table(['share of sessions', 'measured', 'at most', 'nearest mean'], rows)}"
-    )
+    return f"### What must hold\n\n{_table(['share', 'measured', 'at most', 'nearest mean'], rows)}"
 
 
 _KNOWN_HEAD = (
