@@ -27,7 +27,7 @@ from cph50_pipeline.charging.privacy import PUBLIC, scrub
 from cph50_pipeline.charging.samples import distinct_readings
 from cph50_pipeline.charging.slots import charging_slots
 from cph50_pipeline.civil_time import month_bounds, month_of, shift_month
-from cph50_pipeline.defs.attribution import classify_months, vehicle_cards
+from cph50_pipeline.defs.attribution import classify_months
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, CLASSIFICATIONS, SAMPLES, SLOTS
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.reference_files import ensure_reference_files
@@ -146,7 +146,7 @@ class _Year:
             for one in sessions
         }
         store.write_months(SLOTS, {month: [slot for each in slots.values() for slot in each]})
-        cards = vehicle_cards(store.vehicles())
+        cards = store.vehicles().cards()
         records = [
             cache_record(one, activity.sessions[id_], cars[id_], slots[id_], cards, samples[id_])
             for one in sessions

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from logging import Logger
 
 from cph50_pipeline.charging.collection import CollectionRecord, with_vehicle
-from cph50_pipeline.charging.model import Attribution, Reading, Session, VehicleCard
+from cph50_pipeline.charging.model import Attribution, Reading, Session
 from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS, SAMPLES
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, Store
 from cph50_pipeline.errors import BadInputError, Cph50Error
 from cph50_pipeline.vehicles.classification import Classification, Household, SeenSession, classify_month
 from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, VehicleModel, Verdict
-from cph50_pipeline.vehicles.config import VehicleConfig
 from cph50_pipeline.vehicles.labels import LabelMap
 
 MonthReadings = Mapping[str, Sequence[Reading]]
@@ -115,14 +114,6 @@ class _Unusable:
 
     def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
         raise self._error
-
-
-def vehicle_cards(config: VehicleConfig) -> dict[str, VehicleCard]:
-    """What readers of the session cache are shown of each vehicle."""
-    return {
-        id_: VehicleCard(vehicle.display_name(id_), vehicle.make, vehicle.model)
-        for id_, vehicle in config.vehicles.items()
-    }
 
 
 def _label_session_files(

@@ -18,7 +18,6 @@ from cph50_pipeline.charging.slots import ChargingSlot, charging_slots
 from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs import summaries
 from cph50_pipeline.defs.assets.common import GROUP_CHARGING, OWNERS, Materialized, per_month
-from cph50_pipeline.defs.attribution import vehicle_cards
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
 from cph50_pipeline.defs.resources import ChargePoint
@@ -159,7 +158,7 @@ def _cache_of_month(
     sessions = store.sessions(activity.month)
     events = _plug_ins_of_month(store, activity.month, sessions, classifications, log)
     attribution = {c.session_id: Attribution(c.vehicle_id, c.confidence) for c in classifications}
-    cards = vehicle_cards(store.vehicles())
+    cards = store.vehicles().cards()
     slots_of = defaultdict(list)
     for slot in slots:
         slots_of[slot.session_id].append(slot)
