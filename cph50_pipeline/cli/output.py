@@ -175,10 +175,10 @@ def show_training(noted: Noted | None, outcome: Outcome, as_json: bool) -> None:
     if as_json:
         _dump({**(asdict(noted) if noted else {}), "run": _run(outcome)})
         return
+    for failure in outcome.failures:
+        progress(f"  {failure}")
     if noted is None:
         print(f"Nothing was changed (run {outcome.run_id[:8]})")
-        for failure in outcome.failures:
-            progress(f"  {failure}")
         return
     _print_safely(noted.said, *(f"  {reason}" for reason in noted.reasons))
     if noted.waiting:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,7 @@ from cph50_pipeline.vehicles.supply import Likelihood, Offset, SupplyPath, follo
 if TYPE_CHECKING:
     from cph50_pipeline.vehicles.supply import Grid
 
+KIND: Final = "plateau_levels"
 # Below this share of the probability the nearest car is a guess between cars, not an answer.
 MINIMUM_POSTERIOR = 0.6
 # How likely a car that nobody has labelled is beforehand. Under one limit all cars draw much the same: half of the
@@ -239,7 +240,7 @@ class VehicleModel(BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
-    kind: Literal["plateau_levels"] = "plateau_levels"
+    kind: Literal["plateau_levels"] = KIND
     vehicles: dict[str, KnownVehicle] = {}
     evidence_weights: dict[Evidence, float] = dict(PLATEAU_ALONE)
     supply: SupplyPath = SupplyPath()
@@ -263,8 +264,14 @@ class VehicleModel(BaseModel):
         """Read what `document` wrote.
 
         Raises:
-            BadInputError: naming the file and each parameter that is wrong.
+            BadInputError: naming the file and each parameter that is wrong, or the kind of model that is not read.
         """
+        kind = document.get("kind", KIND) if isinstance(document, Mapping) else KIND
+        if kind != KIND:
+            raise BadInputError(
+                f"{name} holds a model of another kind, {kind!r}",
+                remedy="Learn the cars anew with `cph50 train`, or with `--release` while they have few labels",
+            )
         try:
             return cls.model_validate(document)
         except ValidationError as error:

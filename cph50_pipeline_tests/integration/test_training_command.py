@@ -148,6 +148,17 @@ def test_what_cannot_be_is_refused_in_one_line_before_a_run_is_started(home: Com
     }
 
 
+def test_a_model_of_another_kind_is_named_and_replaced_by_the_one_that_a_person_releases(
+    home: CommandHome,
+) -> None:
+    label(home, 5)
+    (home.data / CLASSIFIER_FILE).write_text('{"kind": "nearest_plateau"}')
+    refused = home.run("train")
+    assert f"{CLASSIFIER_FILE} holds a model of another kind" in refused.stderr
+    assert home.run("train", "--release").returncode == DONE
+    assert set(model(home)["vehicles"]) == {EMBER, TIDE}
+
+
 def test_a_release_of_nothing_over_something_fails_and_says_so(home: CommandHome) -> None:
     label(home, 12)
     assert home.run("train").returncode == DONE

@@ -201,7 +201,6 @@ def test_scores_are_for_people_and_make_no_other_version(model: VehicleModel) ->
     "document",
     [
         [],
-        {"kind": "forest"},
         {"vehicles": {"ember": {"label_count": 5}}},
         {"vehicles": {"ember": {**fit(household(1)).document()["vehicles"]["ember"], "spread": 0}}},
         {"vehicles": {"ember": {**fit(household(1)).document()["vehicles"]["ember"], "regimes": []}}},
@@ -211,6 +210,14 @@ def test_scores_are_for_people_and_make_no_other_version(model: VehicleModel) ->
 def test_a_damaged_model_is_refused_with_its_file(document: object) -> None:
     with pytest.raises(BadInputError, match=r"classifier_summary\.json"):
         VehicleModel.read(document, "classifier_summary.json")
+
+
+def test_a_model_of_another_kind_is_refused_by_that_and_by_nothing_that_it_lacks() -> None:
+    document = {"kind": "nearest_plateau", "vehicles": {"ember": {"mean_kw": 8.6}}}
+    with pytest.raises(BadInputError, match="another kind, 'nearest_plateau'") as refused:
+        VehicleModel.read(document, "classifier_summary.json")
+    assert "label_count" not in str(refused.value)
+    assert "cph50 train" in str(refused.value)
 
 
 @settings(max_examples=40, deadline=None)
