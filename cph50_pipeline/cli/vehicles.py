@@ -230,6 +230,7 @@ def _edit(vehicle_id: str, change: Callable[[Mapping[str, Any], datetime], objec
 
 
 def _rows(store: Store, today: date) -> list[dict[str, Any]]:
+    cars = sorted(store.vehicles().vehicles.items())
     counts = _label_counts(store)
     return [
         {
@@ -243,7 +244,7 @@ def _rows(store: Store, today: date) -> list[dict[str, Any]]:
             "is_here": vehicle.belongs_on(today),
             "labels": None if counts is None else counts[vehicle_id],
         }
-        for vehicle_id, vehicle in sorted(store.vehicles().vehicles.items())
+        for vehicle_id, vehicle in cars
     ]
 
 
