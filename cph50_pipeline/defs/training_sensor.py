@@ -24,6 +24,7 @@ EVERY_SECONDS = 60
 # Looked through at most; from the log's beginning on, the newest of every month are among them.
 NEWEST_RECORDS = 1000
 LEARNED = "The cars were learned from the labels as they are"
+REFUSED = "What was learned from the labels as they are was refused; it is learned anew when they change"
 LEARNED_FROM_TAG = "cph50/learned_from"
 
 
@@ -49,9 +50,8 @@ def build_training_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sen
         seen = int(context.cursor or 0)
         made = _made_since(context.instance, seen)
         if inputs.digest == last.inputs and not _has_come(store, last.waiting, made.keys()):
-            return dg.SensorResult(
-                skip_reason=dg.SkipReason(LEARNED), cursor=str(max(made.values(), default=seen))
-            )
+            said = dg.SkipReason(REFUSED if last.objections else LEARNED)
+            return dg.SensorResult(skip_reason=said, cursor=str(max(made.values(), default=seen)))
         tags = {LEARNED_FROM_TAG: inputs.digest}
         if not may_start(attempts(context.instance, tags), datetime.now(UTC)):
             return dg.SkipReason("The cars are being learned, or that failed and is tried again")

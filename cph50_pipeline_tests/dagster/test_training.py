@@ -391,6 +391,7 @@ def test_a_refused_candidate_is_not_tried_again_until_the_labels_change(collecte
     assert not gate(collected.run_request(request, TRAINING_JOB)).passed
     with at(NOW + timedelta(days=2)):
         assert requests(collected) == []
+        assert "was refused" in collected.evaluate(SENSOR).skip_message
         label(collected, first(truth, 6))
         assert len(requests(collected)) == 1
 
