@@ -9,11 +9,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cph50_pipeline.simulator import answers as shapes
 from cph50_pipeline.simulator.breaking import (
@@ -55,20 +53,6 @@ def build_routes(state: SimulatorState) -> list[BaseRoute]:
             "/gateway/driver-bff/v1/sessions/{session_id:int}", "POST", "charging_status", protocol.session
         ),
     ]
-
-
-class SlashesMerged:
-    """ASGI middleware: an endpoint ending in "/" may be joined with a path that starts with one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request at its path with single slashes."""
-        if scope["type"] == "http":
-            while "//" in scope["path"]:
-                scope["path"] = scope["path"].replace("//", "/")
-        await self._app(scope, receive, send)
 
 
 class _Protocol:
@@ -239,8 +223,3 @@ _BOT_PAGE = (
     "<html><head><title>chargepoint.com</title></head><body><p>Please enable JS</p>"
     "<script src='https://ct.captcha.example/c.js'></script></body></html>"
 )
-
-
-def build_app(state: SimulatorState, control_routes: list[BaseRoute]) -> ASGIApp:
-    """The simulator as an ASGI application."""
-    return SlashesMerged(Starlette(routes=[*build_routes(state), *control_routes]))

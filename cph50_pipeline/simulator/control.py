@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.simulator.faults import Fault
+from cph50_pipeline.simulator.house.orders import ORDERS
 from cph50_pipeline.simulator.plug_ins import LiveHousehold
 from cph50_pipeline.simulator.state import SimulatorState
 
@@ -47,7 +48,7 @@ class _ClockOrder(_Order):
 
 
 def build_control_routes(state: SimulatorState) -> list[BaseRoute]:
-    """`/_simulator/` `faults`, `plug-in`, `amperage-limit`, `clock` and `requests`."""
+    """`/_simulator/` `faults`, `plug-in`, `amperage-limit`, `clock`, `home` and `requests`."""
     return [
         _route(
             "/_simulator/faults", "GET", lambda body: [fault.model_dump() for fault in state.faults.waiting()]
@@ -58,6 +59,9 @@ def build_control_routes(state: SimulatorState) -> list[BaseRoute]:
         _route("/_simulator/amperage-limit", "POST", lambda body: _set_amperage_limit(state, body)),
         _route("/_simulator/clock", "GET", lambda body: _shown(state)),
         _route("/_simulator/clock", "POST", lambda body: _set_clock(state, body)),
+        _route("/_simulator/home", "GET", lambda body: _shown_orders(state)),
+        _route("/_simulator/home", "POST", lambda body: _give_orders(state, body)),
+        _route("/_simulator/home", "DELETE", lambda body: state.recorder.orders.clear()),
         _route("/_simulator/requests", "GET", lambda body: [asdict(one) for one in state.requests]),
     ]
 
@@ -92,6 +96,15 @@ def _set_amperage_limit(state: SimulatorState, body: object) -> dict[str, Any]:
     order = _LimitOrder.model_validate(body)
     change = _household(state).set_amperage_limit(order.at or state.clock.now(), order.amperes)
     return {"at": format_instant(change.at), "amperage_limit": change.amperage_limit}
+
+
+def _give_orders(state: SimulatorState, body: object) -> list[dict[str, Any]]:
+    state.recorder.order(*ORDERS.validate_python(body if isinstance(body, list) else [body]))
+    return _shown_orders(state)
+
+
+def _shown_orders(state: SimulatorState) -> list[dict[str, Any]]:
+    return [order.model_dump(mode="json") for order in state.recorder.orders.in_force()]
 
 
 def _household(state: SimulatorState) -> LiveHousehold:

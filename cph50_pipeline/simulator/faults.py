@@ -18,11 +18,13 @@ class Fault(BaseModel):
     Attributes:
         kind: `status` answers `status_code`; `delay` answers well, but late; `hang_up` cuts the connection
             before an answer; `truncated` cuts it in the middle of one; `broken_json` answers 200 with half a
-            document; `expired_token` answers 401, and goes on doing so until the next login; `bot_json` and
-            `bot_html` answer 403 as the bot protection does.
+            document; `expired_token` answers 401, and goes on doing so until the next login (Home Assistant knows
+            no login: there it hits as often as told); `bot_json` and `bot_html` answer 403 as ChargePoint's bot
+            protection does.
         operation: Which requests: `discovery`, `login`, `profile`, `chargers`, `charger_status`,
             `technical_info`, `configuration`, `user_status`, `charging_status`, `charging_activity_monthly`;
-            None for any.
+            of Home Assistant `ha_status`, `ha_states`, `ha_state`, `ha_history`, `ha_websocket`, `ha_statistics`,
+            `ha_statistic_ids`, `ha_command`; None for any.
         times: How many requests it hits; None for all until the faults are cleared.
         after: How many matching requests pass first.
         delay_seconds: How long the answer waits.

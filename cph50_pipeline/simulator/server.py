@@ -1,4 +1,6 @@
-"""Running the simulator: inside this process for tests and the embedded source, or in the foreground.
+"""Running the simulated ChargePoint and Home Assistant, on one port.
+
+Inside this process for tests and the embedded sources, or in the foreground.
 
 HTTP libraries are imported when a server starts, not when this module is.
 """
@@ -18,6 +20,9 @@ from cph50_pipeline.errors import BadInputError, TransientError
 from cph50_pipeline.simulator.answers import Answers, HouseholdAnswers
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import FaultQueue
+from cph50_pipeline.simulator.house.house import House
+from cph50_pipeline.simulator.house.orders import OrderBook
+from cph50_pipeline.simulator.house.recorder import Recorder
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
 from cph50_pipeline.simulator.replay import ReplayAnswers
@@ -33,7 +38,7 @@ _PATIENCE_SECONDS = 10.0
 
 
 class RunningSimulator:
-    """A simulated ChargePoint that answers on loopback while the `with` block, or until `stop()`, lasts.
+    """A simulated ChargePoint and Home Assistant on loopback, while the `with` block or until `stop()` lasts.
 
     Args:
         household: Who charges; the default household when None.
@@ -63,10 +68,12 @@ class RunningSimulator:
     ) -> None:
         plan = household or Household()
         live = LiveHousehold(plan, PlugInBook(plug_ins_file))
+        house = House(live, charges=replay is None)
         answers: Answers = HouseholdAnswers(live) if replay is None else ReplayAnswers(replay)
         self._state = SimulatorState(
             answers=answers,
             household=live if replay is None else None,
+            recorder=Recorder(house, OrderBook()),
             clock=clock or SimulatedClock(),
             tokens=Tokens(plan.seed, token_lifetime_seconds),
             account=account or Account(),
@@ -90,6 +97,21 @@ class RunningSimulator:
     def account(self) -> Account:
         """Who may log in."""
         return self._state.account
+
+    @property
+    def home_assistant_url(self) -> str:
+        """Where Home Assistant answers: for `CPH50_HOME_ASSISTANT_URL`."""
+        return self.base_url
+
+    @property
+    def home_assistant_token(self) -> str:
+        """The token that lets into Home Assistant."""
+        return self._state.home_token
+
+    @property
+    def recorder(self) -> Recorder:
+        """What Home Assistant knows of the house, and by `orders` what goes wrong there."""
+        return self._state.recorder
 
     @property
     def clock(self) -> SimulatedClock:
@@ -215,8 +237,7 @@ def _build_server(state: SimulatorState, when_ready: Callable[[], None]) -> uvic
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from cph50_pipeline.simulator.chargepoint import build_app
-    from cph50_pipeline.simulator.control import build_control_routes
+    from cph50_pipeline.simulator.app import build_app
 
     class CuttableProtocol(H11Protocol):
         """Hands each request its connection's transport, so that a fault can cut it."""
@@ -245,5 +266,13 @@ def _build_server(state: SimulatorState, when_ready: Callable[[], None]) -> uvic
                     connection.transport.close()
             await super().shutdown(sockets)
 
-    app = build_app(state, build_control_routes(state))
-    return AnnouncedServer(QuietConfig(app, http=CuttableProtocol, loop="asyncio", lifespan="off", ws="none"))
+    app = build_app(state)
+    config = QuietConfig(
+        app,
+        http=CuttableProtocol,
+        ws="websockets-sansio",
+        loop="asyncio",
+        lifespan="off",
+        date_header=False,  # dates are the simulated clock's
+    )
+    return AnnouncedServer(config)

@@ -10,10 +10,12 @@ from typing import Any
 from cph50_pipeline.simulator.answers import Answers
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import FaultQueue
+from cph50_pipeline.simulator.house.recorder import Recorder
 from cph50_pipeline.simulator.identity import EMAIL
 from cph50_pipeline.simulator.plug_ins import LiveHousehold
 from cph50_pipeline.simulator.tokens import Tokens
 
+HOME_ASSISTANT_TOKEN = "simulated-home-assistant-token"
 _KEPT_REQUESTS = 20_000
 
 
@@ -70,12 +72,20 @@ class RequestLog:
 
 @dataclass(frozen=True)
 class SimulatorState:
-    """One simulator's parts. `household` is None when recorded answers are replayed."""
+    """One simulator's parts.
+
+    Attributes:
+        household: None when recorded answers are replayed.
+        recorder: What the house's Home Assistant knows.
+        home_token: The long-lived token of Home Assistant.
+    """
 
     answers: Answers
     household: LiveHousehold | None
+    recorder: Recorder
     clock: SimulatedClock
     tokens: Tokens
     account: Account = Account()
+    home_token: str = HOME_ASSISTANT_TOKEN
     faults: FaultQueue = field(default_factory=FaultQueue)
     requests: RequestLog = field(default_factory=RequestLog)
