@@ -195,7 +195,7 @@ def test_the_image_has_the_files_that_the_package_finds_beside_itself(
     from cph50_pipeline.defs.reference_files import EXAMPLES
 
     beside = [PROFILE, *EXAMPLES.glob("*.example.json")]
-    assert len(beside) == 3
+    assert len(beside) == 4
     sources = {(REPOSITORY / source) for source, _ in copied(instructions)}
     assert [path for path in beside if path not in sources] == []
     assert any("--editable ." in arguments for name, arguments in instructions if name == "RUN")
