@@ -1,0 +1,117 @@
+"""The states of readings, and the stretches for which they last. What the states mean stands in `readings.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from cph50_pipeline.power.meters import Meter, MeterConfig
+from cph50_pipeline.power.readings import Readings, Series, State
+
+if TYPE_CHECKING:
+    from cph50_pipeline.power.readings import Mask, States
+
+
+def mark_states(readings: Readings, config: MeterConfig) -> Readings:
+    """Tell the state of every reading anew, whatever it was.
+
+    A meter's states near an instant depend on what it said shortly before and after: give some of that, too.
+    Readings of a meter that is not configured are ok where they have a number.
+    """
+    judged = {
+        id_: replace(series, state=_plain_states(series, config.meters.get(id_)))
+        for id_, series in readings.series.items()
+    }
+    dark = _with_outages(judged, config)
+    return Readings.of({id_: _with_freezes(series, config.meters.get(id_)) for id_, series in dark.items()})
+
+
+def _plain_states(series: Series, meter: Meter | None) -> States:
+    import numpy as np
+
+    low, high = meter.possible if meter is not None else (-np.inf, np.inf)
+    is_possible = (series.value >= low) & (series.value <= high)  # NaN is neither
+    return np.where(is_possible, State.OK, State.MISSING).astype(np.uint8)
+
+
+def _with_outages(judged: Mapping[str, Series], config: MeterConfig) -> dict[str, Series]:
+    """A mains meter's readings are of an outage while all mains meters say zero, for long enough.
+
+    How long is what is known: from the beginning to the last reading that says zero. So a single zero is none.
+    """
+    mains = {id_: meter for id_, meter in config.meters.items() if meter.mains}
+    marked = dict(judged)
+    if not mains or not mains.keys() <= judged.keys():
+        return marked
+    for start, end in reduce(_intersected, (_at_zero(judged[id_], meter) for id_, meter in mains.items())):
+        inside = {
+            id_: (marked[id_].at >= start) & (marked[id_].at < end) & (marked[id_].state == State.OK)
+            for id_ in mains
+        }
+        last = max(int(marked[id_].at[within].max(initial=start)) for id_, within in inside.items())
+        for id_, meter in mains.items():
+            if meter.outage_after_seconds and last - start >= meter.outage_after_seconds * 1000:
+                marked[id_] = _with_state(marked[id_], inside[id_], State.OUTAGE)
+    return marked
+
+
+def _at_zero(series: Series, meter: Meter) -> list[tuple[int, int]]:
+    """The half-open intervals in which the meter says zero."""
+    is_zero = (series.value == 0) & (series.state == State.OK)
+    return [(start, max(until, last + 1)) for start, until, last in runs(series, meter, is_zero)]
+
+
+def _intersected(ours: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where both sorted lists of disjoint intervals are."""
+    common = []
+    left, right = 0, 0
+    while left < len(ours) and right < len(theirs):
+        start, end = max(ours[left][0], theirs[right][0]), min(ours[left][1], theirs[right][1])
+        if start < end:
+            common.append((start, end))
+        if ours[left][1] < theirs[right][1]:
+            left += 1
+        else:
+            right += 1
+    return common
+
+
+def _with_freezes(series: Series, meter: Meter | None) -> Series:
+    """Readings that repeat each other for too long without a gap are frozen, all of them."""
+    import numpy as np
+
+    if meter is None or meter.frozen_after_seconds is None or not len(series):
+        return series
+    is_ok = series.state == State.OK
+    goes_on = is_ok[1:] & is_ok[:-1] & (series.value[1:] == series.value[:-1])
+    goes_on &= np.diff(series.at) <= meter.hold_ms
+    first = np.flatnonzero(np.append(True, ~goes_on))
+    last = np.append(first[1:], len(series)) - 1
+    too_long = (series.at[last] - series.at[first] >= meter.frozen_after_seconds * 1000) & is_ok[first]
+    return _with_state(series, np.repeat(too_long, last - first + 1), State.FROZEN)
+
+
+def _with_state(series: Series, chosen: Mask, state: State) -> Series:
+    import numpy as np
+
+    return replace(series, state=np.where(chosen, np.uint8(state), series.state))
+
+
+def runs(series: Series, meter: Meter, chosen: Mask) -> Iterator[tuple[int, int, int]]:
+    """The stretches in which chosen readings follow each other without a gap.
+
+    Yields:
+        First instant, until when the last reading stands, and the last reading's instant: Unix milliseconds.
+    """
+    import numpy as np
+
+    picked = np.flatnonzero(chosen)
+    if not len(picked):
+        return
+    until = series.at + series.standing_ms(meter)
+    is_next = (np.diff(picked) == 1) & (until[picked[:-1]] == series.at[picked[1:]])
+    first = picked[np.append(True, ~is_next)]
+    last = picked[np.append(~is_next, True)]
+    yield from zip(series.at[first].tolist(), until[last].tolist(), series.at[last].tolist(), strict=True)
