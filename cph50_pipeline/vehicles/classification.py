@@ -24,6 +24,7 @@ from cph50_pipeline.vehicles.labels import Label, LabelMap
 # Below this a person should look; above the other, a contradicted label is probably a slip.
 REVIEW_BELOW_CONFIDENCE = 0.7
 CONTRADICTION_CONFIDENCE = 0.85
+SUREST = 0.99
 
 
 class Classification(BaseModel):
@@ -169,13 +170,22 @@ def _by_classifier(seen: SeenSession, verdict: Verdict, previous: Classification
     return Classification(
         session_id=seen.session.session_id,
         vehicle_id=verdict.vehicle_id,
-        confidence=verdict.confidence,
+        confidence=noted_confidence(verdict),
         labeled_by="classifier" if is_known else None,
         labeled_at=_first_labeled_at(verdict.vehicle_id, seen.readings, previous) if is_known else None,
         final=is_final,
         needs_review=verdict.is_stranger or (is_known and verdict.confidence < REVIEW_BELOW_CONFIDENCE),
         reason=verdict.reason + (_revision(verdict, seen.provisional) if is_final else ""),
     )
+
+
+def noted_confidence(verdict: Verdict) -> float:
+    """The confidence as it is written down: in hundredths, never 1.
+
+    A model learned from one label more moves every confidence a little; ten years of months must not be written again
+    for that.
+    """
+    return min(SUREST, round(verdict.confidence, 2))
 
 
 def _revision(verdict: Verdict, provisional: Attribution | None) -> str:

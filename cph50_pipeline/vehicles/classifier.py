@@ -275,7 +275,9 @@ class VehicleModel(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            remedy = "Restore it from git, or train again with `cph50 train`"
+            remedy = (
+                "Restore it from git, or train again with `cph50 train`, with `--release` whatever comes out"
+            )
             raise BadInputError(f"{name}: {explain(error)}", remedy=remedy) from None
 
     def judge(self, cases: Sequence[Case], context: Sequence[Case] = ()) -> list[Verdict]:
@@ -301,15 +303,15 @@ class VehicleModel(BaseModel):
         best = max(matches, key=lambda id_: (probabilities[id_], -matches[id_].distance, id_))
         vehicle, match = self.vehicles[best], matches[best]
         expected_kw = math.exp(match.level.log_power + offset.value)
-        compared = f"{measured}; {best} is expected at {expected_kw:.2f} kW"
+        compared = f"{measured}; {best} is expected at {expected_kw:.1f} kW"
         if match.distance > vehicle.rejection_distance:
             return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, too far away", True, probabilities)
         if probabilities[best] < MINIMUM_POSTERIOR:
             return Verdict(UNKNOWN_VEHICLE, 0.0, f"{compared}, another is as near", True, probabilities)
         trust = self.record.trust
         trusted = {id_: round(share * trust, 4) for id_, share in probabilities.items()}
-        reason = f"{compared} ({_counted(vehicle.label_count, 'label')})"
-        return Verdict(best, trusted[best], reason, probabilities=trusted)
+        # Neither the level nor the labels it rests on: they change a little with every label.
+        return Verdict(best, trusted[best], f"{measured}, as {best} charges", probabilities=trusted)
 
     def evidence(self, seen: Fingerprint, vehicle_id: str, rival_id: str, offset: Offset) -> list[float]:
         """How much each kind of evidence speaks for one car against another (log-likelihood ratios)."""
@@ -412,7 +414,3 @@ def _log_of(power_kw: Measure) -> tuple[float, float]:
 def _spoken(seen: Fingerprint) -> str:
     limit = "" if seen.amperage_limit is None else f" at {seen.amperage_limit:g} A"
     return f"{seen.power_kw.value:.2f} kW{limit}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

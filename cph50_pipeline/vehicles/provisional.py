@@ -13,7 +13,7 @@ from datetime import datetime
 from cph50_pipeline.charging.collection import CollectionRecord, with_vehicle
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Session
 from cph50_pipeline.charging.samples import distinct_readings
-from cph50_pipeline.vehicles.classification import Household, SeenSession, case_of
+from cph50_pipeline.vehicles.classification import Household, SeenSession, case_of, noted_confidence
 from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, Verdict
 
 # The supply drifts by the season: a month of sessions shows where it stands, and a judgement takes milliseconds.
@@ -64,7 +64,7 @@ def with_provisional_vehicle(
         judged_at: When the charger took the last reading that the verdict rests on.
     """
     is_named = verdict.vehicle_id != UNKNOWN_VEHICLE
-    confidence = verdict.confidence if is_named else None
+    confidence = noted_confidence(verdict) if is_named else None
     noted = record.model_copy(
         update={
             "provisional_vehicle_id": verdict.vehicle_id if is_named else None,

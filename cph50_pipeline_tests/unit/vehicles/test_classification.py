@@ -15,6 +15,7 @@ from cph50_pipeline.vehicles.classification import (
     SeenSession,
     case_of,
     classify_month,
+    noted_confidence,
 )
 from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, VehicleModel, Verdict
 from cph50_pipeline.vehicles.config import VehicleConfig
@@ -159,7 +160,7 @@ def test_a_provisional_car_is_revised_when_more_was_read() -> None:
 
 def test_the_time_of_a_label_changes_only_with_the_label() -> None:
     first = classify(TIDE[:8])
-    more = classify(TIDE, model=trained(40), previous=first)
+    more = classify(TIDE, model=trained(5), previous=first)
     assert more.confidence != first.confidence
     assert more.labeled_at == first.labeled_at
     by_hand = classify(TIDE, said=labels(s41="tide"), previous=more)
@@ -279,3 +280,15 @@ def test_the_classifier_sees_a_persons_label_and_the_cars_of_the_local_day() -> 
 def test_what_is_charged_elsewhere_has_no_fingerprint() -> None:
     away = SeenSession(session("41", is_home=False), TIDE)
     assert case_of(away, home()).fingerprint is None
+
+
+def test_a_confidence_is_written_in_hundredths_and_never_as_certainty() -> None:
+    found = classify(TIDE)
+    assert found.confidence == round(found.confidence, 2) < 1
+    assert noted_confidence(Verdict("ember", 0.9999, "")) == 0.99
+    assert noted_confidence(Verdict("ember", 0.8449, "")) == 0.84
+
+
+def test_a_model_that_learned_from_one_label_more_writes_the_same() -> None:
+    before, after = classify(TIDE, model=trained(40)), classify(TIDE, model=trained(41))
+    assert after == before

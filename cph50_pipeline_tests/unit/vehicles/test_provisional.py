@@ -213,7 +213,7 @@ def test_the_last_verdict_is_what_the_record_says(verdicts: list[tuple[str, floa
     is_named = last_id != "unknown"
 
     assert record.vehicle_id == last_id
-    assert record.vehicle_confidence == (last_confidence if is_named else None)
+    assert record.vehicle_confidence == (round(last_confidence, 2) if is_named else None)
     assert record.labeled_by == ("classifier" if is_named else None)
     assert (record.provisional_vehicle_id or "unknown") == last_id
     assert record.provisional_vehicle_confidence == record.vehicle_confidence
