@@ -162,7 +162,7 @@ class Merged:
         document: The parsed labels file with the imported ones in it; as it was when any is refused.
         added: Sessions that got a label, or another one.
         already_there: Sessions whose label said the same.
-        refused: A line for each label that contradicts another person's.
+        refused: A line for each label that contradicts one that is there.
     """
 
     document: Mapping[str, Any]
@@ -176,7 +176,7 @@ def merged(document: Mapping[str, Any], labels: Mapping[str, Label], *, replace:
 
     Args:
         document: As `LabelMap.read` accepts it.
-        replace: Also replace what other people said.
+        replace: Also replace labels that name another car.
     """
     after = document
     added: list[str] = []
@@ -184,7 +184,7 @@ def merged(document: Mapping[str, Any], labels: Mapping[str, Label], *, replace:
     refused: list[str] = []
     for session_id, label in labels.items():
         try:
-            labelled_too = labelled(after, session_id, label, replace=replace)
+            labelled_too = labelled(after, session_id, label, replace=replace, is_second_thought=False)
         except BadInputError as error:
             refused.append(error.message)
             continue

@@ -176,19 +176,25 @@ def check_car(vehicle_id: str, config: VehicleConfig, day: date) -> None:
 
 
 def labelled(
-    document: Mapping[str, Any], session_id: str, label: Label, *, replace: bool = False
+    document: Mapping[str, Any],
+    session_id: str,
+    label: Label,
+    *,
+    replace: bool = False,
+    is_second_thought: bool = True,
 ) -> dict[str, Any]:
     """The parsed file with a session labelled, every other entry as it was.
 
-    A label that names the same car stays, with who and when; only a new note is taken in. A person's own earlier label
-    is replaced, and so is what the classifier wrote. Fields of a person's entry that are not declared are kept.
+    A label that names the same car stays, with who and when; only a new note is taken in. What the classifier wrote is
+    replaced. Fields of a person's entry that are not declared are kept.
 
     Args:
         document: As `LabelMap.read` accepts it.
         replace: Also replace what another person said.
+        is_second_thought: Whether a person labels now, and so may replace what the same person said before.
 
     Raises:
-        BadInputError: another person named another car.
+        BadInputError: there is a label that names another car and may not be replaced.
     """
     before = _parse(document[session_id]) if session_id in document else None
     if before is None or not before.is_truth:
@@ -197,7 +203,7 @@ def labelled(
         if label.note in (None, before.note):
             return dict(document)
         label = before.model_copy(update={"note": label.note})
-    elif before.labeled_by != label.labeled_by and not replace:
+    elif not (replace or (is_second_thought and before.labeled_by == label.labeled_by)):
         raise BadInputError(
             f"Session {session_id} is labelled {before.vehicle_id} by {before.labeled_by}, "
             f"not {label.vehicle_id}",

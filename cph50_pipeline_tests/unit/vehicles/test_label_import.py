@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.vehicles.label_import import ImportedLabels, read_labels
+from cph50_pipeline.vehicles.label_import import ImportedLabels, merged, read_labels
 from cph50_pipeline.vehicles.labels import Label
 
 CARS = ("ember", "tide")
@@ -169,3 +169,25 @@ def test_every_entry_of_any_map_is_taken_in_left_out_or_refused(entries: dict[st
     outcomes = [*found.labels, *found.by_machine, *found.without_car, *found.refused]
     assert len(outcomes) == len({"1", *entries})
     json.dumps([label.model_dump(mode="json") for label in found.labels.values()])
+
+
+@pytest.mark.parametrize("author", ["manual", "ben"])
+def test_an_imported_label_replaces_none_that_names_another_car_whoever_made_it(author: str) -> None:
+    there = {"41": {"vehicle_id": "ember", "labeled_by": author}}
+    imported = read({"41": "tide", "42": "tide"}).labels
+    kept = merged(there, imported, replace=False)
+    assert kept.document == there
+    [line] = kept.refused
+    assert "41" in line
+    replaced = merged(there, imported, replace=True)
+    assert {id_: entry["vehicle_id"] for id_, entry in replaced.document.items()} == {
+        "41": "tide",
+        "42": "tide",
+    }
+
+
+def test_an_import_done_twice_adds_nothing_the_second_time() -> None:
+    imported = read({"41": "tide"}).labels
+    once = merged({}, imported, replace=False)
+    again = merged(once.document, imported, replace=False)
+    assert (again.document, again.added, again.already_there) == (once.document, (), ("41",))
