@@ -110,7 +110,7 @@ def fingerprint(readings: Iterable[Reading], amperage_limit: float | None = None
         None when the car idled, trickled, only passed through levels, or was seen too briefly to tell.
     """
     telling = telling_readings(readings)
-    plateau = _plateau_of(telling)
+    plateau = plateau_of(telling)
     if plateau is None:
         return None
     level_kw = Measure(plateau.power_kw, _uncertainty_kw(plateau))
@@ -129,21 +129,17 @@ def fingerprint(readings: Iterable[Reading], amperage_limit: float | None = None
     )
 
 
-def plateau_power_kw(readings: Iterable[Reading]) -> Plateau | None:
+def plateau_of(telling: Sequence[Reading]) -> Plateau | None:
     """The plateau of one session, from the first minutes or from all of it.
 
     Power readings are preferred; where they are missing or zero, differences of the energy counter stand in.
 
     Args:
-        readings: The session's readings in any order; repeated ones count once.
+        telling: What `telling_readings` left.
 
     Returns:
         None when the car idled, trickled, only passed through levels, or was seen too briefly to tell.
     """
-    return _plateau_of(telling_readings(readings))
-
-
-def _plateau_of(telling: Sequence[Reading]) -> Plateau | None:
     powers = [reading.power_kw for reading in telling if reading.power_kw is not None]
     level = _level(_charging(powers), MINIMUM_READINGS, MINIMUM_SHARE)
     if level:

@@ -13,11 +13,17 @@ from cph50_pipeline.charging.model import Reading
 from cph50_pipeline.vehicles.features import (
     LEVEL_WIDTH,
     Fingerprint,
+    Plateau,
     fingerprint,
-    plateau_power_kw,
+    plateau_of,
     telling_readings,
 )
 from cph50_pipeline_tests.unit.vehicles.curves import START, curve, steady, without_power
+
+
+def plateau_power_kw(readings: list[Reading]) -> Plateau | None:
+    return plateau_of(telling_readings(readings))
+
 
 RAMP = [0.0, 0.0004, 3.5]
 IDLE = [0.0] * 30
