@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cph50_pipeline.vehicles.label_import import ImportedLabels
 
 Row = Mapping[str, Any]
+NAMED_AT_MOST = 5
 NAMED_BY_SENSOR = "within two minutes while Dagster's daemon runs, or by `cph50 tick`"
 
 
@@ -161,7 +162,7 @@ def show_import(done: Import, found: ImportedLabels, as_json: bool) -> None:
         if sessions:
             print(f"  {len(sessions)} left out, {what}")
     if done.waiting:
-        print(f"  {len(done.waiting)} wait for their month to be stored: {', '.join(done.waiting[:5])}")
+        print(f"  {len(done.waiting)} wait for their month to be stored: {_first_of(done.waiting)}")
     if done.months:
         progress(f"Named again {NAMED_BY_SENSOR}: {', '.join(done.months)}")
 
@@ -182,7 +183,8 @@ def show_training(noted: Noted | None, outcome: Outcome, as_json: bool) -> None:
         return
     _print_safely(noted.said, *(f"  {reason}" for reason in noted.reasons))
     if noted.waiting:
-        print(f"  {len(noted.waiting)} label(s) wait for their session to be stored or to end")
+        waiting = f"{len(noted.waiting)} label(s) wait for their session to be stored or to end"
+        _print_safely(f"  {waiting}: {_first_of(noted.waiting)}")
     if noted.outcome == "refused":
         progress("`cph50 train --release` puts it in force all the same; reports/classifier.html shows it")
     if noted.outcome in ("released", "rolled back"):
@@ -228,6 +230,12 @@ def _print_safely(*lines: str) -> None:
     """Print lines of which what people or ChargePoint wrote must not steer the terminal."""
     for line in lines:
         print("".join(letter if letter.isprintable() else "?" for letter in line))
+
+
+def _first_of(session_ids: Sequence[str]) -> str:
+    """The first ids, and how many more there are."""
+    more = len(session_ids) - NAMED_AT_MOST
+    return ", ".join(session_ids[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _say_how_many_more(count: int, what: str) -> None:
