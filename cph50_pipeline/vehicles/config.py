@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,7 +15,11 @@ from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, VehicleCard
 from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import BadInputError
 
-VehicleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+VehicleId = Annotated[str, Field(pattern=_ID_PATTERN)]
 
 
 class ValidPeriod(BaseModel):
@@ -259,5 +263,16 @@ def _with_entry(
 
 def explain(error: ValidationError) -> str:
     """What pydantic found, as one line: each wrong field with what it should be."""
-    details = ((".".join(str(part) for part in detail["loc"]), detail["msg"]) for detail in error.errors())
+    details = ((_place(detail), _what_is_wrong(detail)) for detail in error.errors())
     return "; ".join(f"{place}: {message}" if place else message for place, message in details)
+
+
+def _place(detail: ErrorDetails) -> str:
+    # What is wrong with a key itself, pydantic places at "[key]" below it.
+    return ".".join(str(part) for part in detail["loc"] if part != "[key]")
+
+
+def _what_is_wrong(detail: ErrorDetails) -> str:
+    if detail.get("ctx", {}).get("pattern") == _ID_PATTERN:
+        return "an id is lower case letters, digits, - and _, and begins with a letter or a digit"
+    return detail["msg"].removeprefix("Value error, ")

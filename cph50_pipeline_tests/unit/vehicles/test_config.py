@@ -88,6 +88,26 @@ def test_a_wrong_entry_is_named_with_its_file(vehicles: object, named: str) -> N
     assert named in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("vehicles", "said"),
+    [
+        ({"Tide": {}}, "vehicles.Tide: an id is lower case letters, digits, - and _, and begins with"),
+        ({"unknown": {}}, "vehicle_config.json: 'unknown' cannot be the id of a car"),
+        (
+            {"tide": {"valid_periods": [{"from": "2025-01-02", "to": "2025-01-01"}]}},
+            "vehicles.tide.valid_periods.0: ends before it begins",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_for_people_and_not_for_programmers(
+    vehicles: object, said: str
+) -> None:
+    with pytest.raises(BadInputError) as raised:
+        read(vehicles)
+    assert said in str(raised.value)
+    assert not any(word in str(raised.value) for word in ("Value error", "pattern", "[key]"))
+
+
 def test_a_file_that_is_no_object_is_refused() -> None:
     with pytest.raises(BadInputError, match=r"vehicle_config\.json"):
         VehicleConfig.read(["ember"], "vehicle_config.json")
