@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.storage.layout import Group, kind_of
 
 
 def dump_json(value: object) -> bytes:
@@ -54,10 +55,15 @@ def load_json(data: bytes, name: str) -> Any:
 
 def _unreadable(name: str, why: str) -> BadInputError:
     return BadInputError(
-        f"{name} is not a readable JSON file: {why}",
-        kept="Nothing was overwritten",
-        remedy="Correct it, restore it with `git checkout -- FILE` in the data root, or materialize it again",
+        f"{name} is not a readable JSON file: {why}", kept="Nothing was overwritten", remedy=_remedy(name)
     )
+
+
+def _remedy(name: str) -> str:
+    kind = kind_of(name)
+    if kind is not None and kind.group is Group.REFERENCE:  # written by people: no run makes it again
+        return f"Mend it by hand or restore it from git: `git checkout -- {name}` in the data root"
+    return "Correct it, restore it with `git checkout -- FILE` in the data root, or materialize it again"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -70,5 +70,19 @@ def test_a_damaged_file_is_named_with_what_to_do(data: bytes, complaint: str) ->
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["session_vehicle_map.json", "vehicle_config.json", "meters.json"])
+def test_a_file_that_people_write_is_mended_by_them_because_no_run_makes_it_again(name: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        load_json(b"{", name)
+    assert caught.value.remedy.startswith("Mend it by hand or restore it from git")
+    assert f"git checkout -- {name}" in caught.value.remedy
+    assert "materialize" not in caught.value.remedy
+
+
+def test_a_file_that_a_run_makes_may_be_materialized_again() -> None:
+    with pytest.raises(BadInputError, match="materialize it again"):
+        load_json(b"{", "chargepoint_activity/2026-01.json")
+
+
 def test_a_byte_order_mark_left_by_an_editor_is_read_over() -> None:
     assert load_json(b'\xef\xbb\xbf{"a": 1}', "vehicle_config.json") == {"a": 1}
