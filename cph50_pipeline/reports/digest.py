@@ -10,15 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
-
 from cph50_pipeline.charging.cache import CacheRecord
-from cph50_pipeline.charging.fields import QUANTITY_DECIMALS, Instant, read_document
+from cph50_pipeline.charging.fields import QUANTITY_DECIMALS, Instant
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.civil_time import local_date, month_of
+from cph50_pipeline.reports.parts import Document, Part
 from cph50_pipeline.reports.text import Cell, csv_text, markdown_table
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.config import VehicleConfig
@@ -41,12 +39,7 @@ CSV_COLUMNS = (
 _UNIT = 10**QUANTITY_DECIMALS
 
 
-class _Part(BaseModel):
-    # defer_build: schemas are built where they are used, because import is budgeted.
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class Amounts(_Part):
+class Amounts(Part):
     """What some sessions sum to.
 
     Attributes:
@@ -70,7 +63,7 @@ class VehicleAmounts(Amounts):
     vehicle_id: str
 
 
-class Period(_Part):
+class Period(Part):
     """A week, as "2026-W03", or a month, as "2026-01": each car that has sessions in it, and all together."""
 
     period: str
@@ -78,7 +71,7 @@ class Period(_Part):
     total: Amounts
 
 
-class CarPlateau(_Part):
+class CarPlateau(Part):
     """A car's plateau in its newest sessions against the model; see `vehicles.plateaus.PlateauNow`."""
 
     power_kw: float
@@ -106,7 +99,7 @@ class VehicleSummary(VehicleAmounts):
     plateau: CarPlateau | None
 
 
-class Digest(_Part):
+class Digest(Document):
     """The whole digest.
 
     Attributes:
@@ -125,15 +118,6 @@ class Digest(_Part):
     total: Amounts
     weeks: tuple[Period, ...]
     months: tuple[Period, ...]
-
-    @classmethod
-    def read(cls, document: object, name: str) -> Self:
-        """Read what was written as JSON.
-
-        Raises:
-            BadInputError: naming the file and the field.
-        """
-        return read_document(cls, document, name)
 
 
 def digest(

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
-
-from cph50_pipeline.charging.fields import Instant, read_document
+from cph50_pipeline.charging.fields import Instant
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.civil_time import format_instant, format_local, month_of
+from cph50_pipeline.reports.parts import Document, Part
 from cph50_pipeline.reports.text import Cell, csv_text, markdown_table
 from cph50_pipeline.vehicles.classifier import VehicleModel
 from cph50_pipeline.vehicles.groups import Group
@@ -36,19 +34,14 @@ CSV_COLUMNS = (
 GROUP_KIND = "group"
 
 
-class _Part(BaseModel):
-    # defer_build: schemas are built where they are used, because import is budgeted.
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class Example(_Part):
+class Example(Part):
     """A session to label first, with its start, by which people remember it."""
 
     session_id: str
     start: Instant
 
 
-class SessionGroup(_Part):
+class SessionGroup(Part):
     """Sessions that charged alike and that nobody named; see `vehicles.groups.Group`."""
 
     question: str
@@ -64,7 +57,7 @@ class SessionGroup(_Part):
     command: str
 
 
-class MonthCounts(_Part):
+class MonthCounts(Part):
     """How a month's sessions were named. `by_hand`, `by_classifier`, `unknown` and `nothing_seen` sum to `sessions`.
 
     Attributes:
@@ -83,7 +76,7 @@ class MonthCounts(_Part):
     needs_review: int
 
 
-class UnclassifiedReport(_Part):
+class UnclassifiedReport(Document):
     """The whole report.
 
     Attributes:
@@ -97,15 +90,6 @@ class UnclassifiedReport(_Part):
     groups: tuple[SessionGroup, ...]
     singles: tuple[str, ...]
     months: tuple[MonthCounts, ...]
-
-    @classmethod
-    def read(cls, document: object, name: str) -> Self:
-        """Read what was written as JSON.
-
-        Raises:
-            BadInputError: naming the file and the field.
-        """
-        return read_document(cls, document, name)
 
 
 def unclassified_report(
