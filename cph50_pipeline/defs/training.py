@@ -33,12 +33,12 @@ class Gathered:
     Attributes:
         sessions: The labelled ones with steady charging.
         waiting: Labelled sessions that are not stored yet, still open, or in a month that cannot be read.
-        unread_months: Months that cannot be read.
+        unread: What cannot be read, each naming its file, which may be that of the month after.
     """
 
     sessions: tuple[LabelledSession, ...] = ()
     waiting: tuple[str, ...] = ()
-    unread_months: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def gather(store: Store, inputs: TrainingInputs, log: Logger) -> Gathered:
     """The labelled sessions of every month that can be read, each with the plug-in event to which it belongs."""
     wanted = set(inputs.labels.truths())
     by_month = _sessions_by_month(store, log) if wanted else {}
-    readable = {month: sessions for month, sessions in by_month.items() if sessions is not None}
+    readable = {month: found for month, found in by_month.items() if not isinstance(found, Cph50Error)}
     events = by_session(chains(session for sessions in readable.values() for session in sessions))
-    unread = by_month.keys() - readable.keys()
+    unread = {found.message for found in by_month.values() if isinstance(found, Cph50Error)}
     household = Household(inputs.labels, inputs.vehicles, store.zone)
     found: list[LabelledSession] = []
     for month, sessions in readable.items():
@@ -117,7 +117,7 @@ def gather(store: Store, inputs: TrainingInputs, log: Logger) -> Gathered:
             found += _labelled_of_month(store, month, household, ended, events)
         except Cph50Error as error:
             log.error(f"{error} The cars are learned without {month}.")
-            unread.add(month)
+            unread.add(error.message)
         else:
             wanted -= ended
     return Gathered(tuple(found), tuple(sorted(wanted)), tuple(sorted(unread)))
@@ -133,8 +133,8 @@ def _train(store: Store, log: Logger, *, by_hand: bool) -> Training:
     in_force = before or VehicleModel()
     trained = train(gathered.sessions)
     # Labels that nobody can find are no loss while every month was looked through.
-    unread = gathered.unread_months if gathered.waiting else ()
-    decision = decide(trained, in_force, by_hand=by_hand, unread_months=unread)
+    unread = gathered.unread if gathered.waiting else ()
+    decision = decide(trained, in_force, by_hand=by_hand, unread=unread)
     beside = in_force if decision.outcome is Outcome.REFUSED else _one_before(store, trained.model, in_force)
     report = TrainingReport(trained.model, beside, decision, gathered.sessions, trained.doubted)
     files = _files(store, decision, trained.model, in_force)
@@ -198,15 +198,15 @@ def _model_in_force(store: Store, log: Logger) -> VehicleModel | None:
         return None
 
 
-def _sessions_by_month(store: Store, log: Logger) -> dict[str, list[Session] | None]:
-    """The sessions of every month; None for one that cannot be read."""
-    found: dict[str, list[Session] | None] = {}
+def _sessions_by_month(store: Store, log: Logger) -> dict[str, list[Session] | Cph50Error]:
+    """The sessions of every month; of one that cannot be read, the error."""
+    found: dict[str, list[Session] | Cph50Error] = {}
     for month in store.stored_months(SAMPLES):
         try:
             found[month] = store.sessions(month)
         except Cph50Error as error:
             log.error(f"{error} The cars are learned without {month}.")
-            found[month] = None
+            found[month] = error
     return found
 
 

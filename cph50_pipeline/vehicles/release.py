@@ -60,22 +60,23 @@ def decide(
     in_force: VehicleModel,
     *,
     by_hand: bool,
-    unread_months: Collection[str] = (),
+    unread: Collection[str] = (),
     gate: Gate | None = None,
 ) -> Decision:
     """Whether a candidate replaces the model in force.
 
     Args:
         by_hand: A person asks for it, which overrules every reason but one: that it knows no car.
-        unread_months: Months whose labelled sessions it could not learn from.
+        unread: What could not be read, each naming its file, so that labelled sessions are left out.
     """
     candidate = trained.model
+    left_out = [f"labelled sessions are left out: {what}" for what in sorted(unread)]
     if not candidate.vehicles and in_force.vehicles:
-        return Decision(Outcome.REFUSED, ("no car has labelled sessions with steady charging any more",))
+        none_left = "no car has labelled sessions with steady charging any more"
+        return Decision(Outcome.REFUSED, (*left_out, none_left))
     if not candidate.vehicles or candidate.version == in_force.version:
         return Decision(Outcome.UNCHANGED)
-    unread = [f"the labelled sessions of {month} could not be read" for month in sorted(unread_months)]
-    reasons = (*unread, *_objections(trained, in_force, gate or Gate()))
+    reasons = (*left_out, *_objections(trained, in_force, gate or Gate()))
     return Decision(Outcome.REFUSED if reasons and not by_hand else Outcome.RELEASED, reasons)
 
 

@@ -15,7 +15,7 @@ from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.defs.assets.vehicles import RELEASE_GATE
 from cph50_pipeline.defs.document_files import CLASSIFIER_HTML
 from cph50_pipeline.defs.jobs import TRAINING_JOB, training_run_config
-from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES
+from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, CLASSIFICATIONS, SAMPLES
 from cph50_pipeline.defs.reconcile import reconcile
 from cph50_pipeline.defs.store import (
     CLASSIFIER_FILE,
@@ -342,7 +342,22 @@ def test_a_month_that_cannot_be_read_is_named_and_nothing_is_released_without_it
     (collected.folder / SAMPLES.path("2025-12")).write_bytes(b"PAR1")
     result = train(collected)
     assert result.success
-    assert "the labelled sessions of 2025-12 could not be read" in str(gate(result).description)
+    assert f"labelled sessions are left out: {SAMPLES.path('2025-12')} is not" in str(
+        gate(result).description
+    )
+    assert (collected.folder / CLASSIFIER_FILE).read_bytes() == good
+
+
+def test_a_file_that_two_months_need_is_named_once_and_the_month_that_is_whole_is_not_blamed(
+    collected: Home, truth: Cars
+) -> None:
+    good = released(collected, first(truth, 10))
+    label(collected, truth)
+    (collected.folder / ACTIVITY.path(JANUARY)).write_text("{")
+    assert train(collected).success
+    [objection] = [reason for reason in noted(collected)["reasons"].value if "left out" in reason]
+    assert ACTIVITY.path(JANUARY) in objection
+    assert "2025-12" not in objection
     assert (collected.folder / CLASSIFIER_FILE).read_bytes() == good
 
 
