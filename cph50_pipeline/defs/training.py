@@ -137,21 +137,24 @@ def _train(store: Store, log: Logger, *, by_hand: bool) -> Training:
     decision = decide(trained, in_force, by_hand=by_hand, unread=unread)
     beside = in_force if decision.outcome is Outcome.REFUSED else _one_before(store, trained.model, in_force)
     report = TrainingReport(trained.model, beside, decision, gathered.sessions, trained.doubted)
-    files = _files(store, decision, trained.model, in_force)
+    is_wanting = store.root.read(CLASSIFIER_FILE) is None or (before is None and by_hand)
+    files = _files(decision, trained.model, in_force, is_wanting=is_wanting)
     after = released(trained.model, in_force) if decision.outcome is Outcome.RELEASED else in_force
     return Training(report, after, {**files, CLASSIFIER_HTML: page(report)}, inputs.digest, gathered)
 
 
 def _files(
-    store: Store, decision: Decision, candidate: VehicleModel, in_force: VehicleModel
+    decision: Decision, candidate: VehicleModel, in_force: VehicleModel, *, is_wanting: bool
 ) -> dict[str, Any]:
-    """The model's files. The one before is kept first: a kill in between must not cost it."""
+    """The model's files. The one before is kept first: a kill in between must not cost it.
+
+    Args:
+        is_wanting: Whether there is no file of the model in force, or a damaged one that a person wants replaced.
+    """
     if decision.outcome is Outcome.RELEASED:
         kept = {PREVIOUS_CLASSIFIER_FILE: in_force.document()} if in_force.vehicles else {}
         return {**kept, CLASSIFIER_FILE: released(candidate, in_force).document()}
-    if store.root.read(CLASSIFIER_FILE) is None:
-        return {CLASSIFIER_FILE: in_force.document()}
-    return {}
+    return {CLASSIFIER_FILE: in_force.document()} if is_wanting else {}
 
 
 def _one_before(store: Store, model: VehicleModel, in_force: VehicleModel) -> VehicleModel:

@@ -287,6 +287,15 @@ def test_a_damaged_model_is_replaced_by_what_passes_the_gate_and_kept_from_what_
     assert model(collected).vehicles.keys() == {EMBER, TIDE}
 
 
+def test_a_damaged_model_without_any_label_is_replaced_when_a_person_insists(collected: Home) -> None:
+    (collected.folder / CLASSIFIER_FILE).write_text('{"vehicles": ')
+    label(collected, {})
+    assert train(collected).success
+    assert (collected.folder / CLASSIFIER_FILE).read_text() == '{"vehicles": '
+    assert train(collected, release=True).success
+    assert model(collected).vehicles == {}
+
+
 def test_the_same_labels_again_change_no_byte_and_make_no_commit(collected: Home, truth: Cars) -> None:
     released(collected, first(truth, 10))
     released(collected, truth)
