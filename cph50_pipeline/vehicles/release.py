@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.vehicles.classifier import VehicleModel
 from cph50_pipeline.vehicles.scores import score
-from cph50_pipeline.vehicles.training import Doubt, Trained, Validated
+
+if TYPE_CHECKING:
+    from cph50_pipeline.vehicles.training import Doubt, Trained, Validated
 
 
 @dataclass(frozen=True, slots=True)
