@@ -19,6 +19,7 @@ for _name in ("httpx", "httpcore"):
 
 # A host with several addresses is tried one address after the other, each for so long.
 LONGEST_CONNECT_SECONDS = 5.0
+UNTRUSTED = "(its certificate is not trusted)"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -70,8 +71,9 @@ def exchange(
             return _read(response, deadline, now)
     except httpx.TimeoutException:
         raise NoReplyError(f"within {patience_seconds:.0f} s") from None
-    except httpx.ConnectError:
-        raise NoReplyError("(no connection)", is_unreachable=True) from None
+    except httpx.ConnectError as error:
+        is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        raise NoReplyError(UNTRUSTED if is_untrusted else "(no connection)", is_unreachable=True) from None
     except httpx.RequestError as error:
         raise NoReplyError(f"({type(error).__name__})") from None
 
