@@ -79,6 +79,16 @@ class Settings(BaseSettings):
         description="Seconds between looks at the charger; a look takes 2 or 3 requests of 6 a minute",
     )
 
+    home_assistant_url: AnyHttpUrl | None = Field(
+        default=None, description="Home Assistant's address as a browser shows it. Default: by source"
+    )
+    home_assistant_token: SecretStr | None = Field(
+        default=None, description="A long-lived access token of Home Assistant"
+    )
+    power_interval_seconds: int = Field(
+        default=600, ge=10, le=3600, description="Seconds between two readings of the house's meters"
+    )
+
     publish: PublishMode | None = Field(
         default=None, description="off or local. Default: local with the simulator, off with a charger"
     )
@@ -103,6 +113,15 @@ class Settings(BaseSettings):
             return parse_month(value)
         except BadInputError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("home_assistant_url")
+    @classmethod
+    def _an_address_alone(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if value is not None and (value.username or value.password or value.query or value.fragment):
+            raise ValueError(
+                "carries more than an address; the token belongs into CPH50_HOME_ASSISTANT_TOKEN"
+            )
+        return value
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -145,6 +164,11 @@ class Settings(BaseSettings):
         if self.chargepoint_discovery_url is not None:
             return str(self.chargepoint_discovery_url)
         return None if self.source is Source.SIMULATOR else CHARGEPOINT_DISCOVERY_URL
+
+    @property
+    def simulates_home(self) -> bool:
+        """Whether Home Assistant is the simulated one inside this process."""
+        return self.source is Source.SIMULATOR and self.home_assistant_url is None
 
     def describe(self) -> list[dict[str, str]]:
         """Every setting with the value in force, secrets masked, and what it means."""

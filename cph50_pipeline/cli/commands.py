@@ -66,13 +66,13 @@ def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 300
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option(help="Port of the simulated ChargePoint.")] = 8050,
+    port: Annotated[int, typer.Option(help="Port of the simulated services.")] = 8050,
     plug_in_after: Annotated[float | None, typer.Option(help="Plug a car in after so many seconds.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Serve recorded answers of this folder instead.", exists=True)
     ] = None,
 ) -> None:
-    """Serve the simulated ChargePoint until stopped."""
+    """Serve the simulated ChargePoint and Home Assistant until stopped."""
     from cph50_pipeline.cli.dev import run_simulator
 
     run_simulator(load_settings(), port, plug_in_after, replay, output.progress)

@@ -33,14 +33,16 @@ def run_simulator(
     replay: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the simulated ChargePoint until interrupted."""
+    """Serve the simulated ChargePoint and Home Assistant until interrupted."""
 
     def announce(simulator: RunningSimulator) -> None:
-        say("The simulated ChargePoint answers; use it with")
+        say("The simulated ChargePoint and Home Assistant answer; use them with")
         say("  CPH50_SOURCE=chargepoint")
         say(f"  CPH50_CHARGEPOINT_DISCOVERY_URL={simulator.discovery_url}")
         say(f"  CPH50_CHARGEPOINT_USERNAME={simulator.account.username}")
         say(f"  CPH50_CHARGEPOINT_PASSWORD={simulator.account.password}")
+        say(f"  CPH50_HOME_ASSISTANT_URL={simulator.home_assistant_url}")
+        say(f"  CPH50_HOME_ASSISTANT_TOKEN={simulator.home_assistant_token}")
         if plug_in_after is not None:
             at = simulator.clock.now() + timedelta(seconds=plug_in_after)
             session = simulator.plug_in(PLUG_IN_CAR, PLUG_IN_MINUTES, at)
@@ -82,6 +84,8 @@ def run_dev(settings: Settings, port: int, say: Callable[[str], None]) -> int:
             "CPH50_CHARGEPOINT_DISCOVERY_URL": simulator.discovery_url,
             "CPH50_CHARGEPOINT_USERNAME": simulator.account.username,
             "CPH50_CHARGEPOINT_PASSWORD": simulator.account.password,
+            "CPH50_HOME_ASSISTANT_URL": simulator.home_assistant_url,
+            "CPH50_HOME_ASSISTANT_TOKEN": simulator.home_assistant_token,
             "DAGSTER_HOME": home,
         }
         command = [sys.executable, "-m", "dagster", "dev", "-m", LOCATION, "--port", str(port)]

@@ -1,4 +1,4 @@
-"""The resources that assets and sensors work with: the charger, and the household's store with its commit.
+"""The resources that assets and sensors work with: the charger, and the house's meters.
 
 Secrets are given by the name of their environment variable, so that none lands in Dagster's snapshots. What the
 clients do is in `sources`, what the store does in `store`.
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import PREFIX, Settings
 
 PLUG_INS_FILE = "simulator_plug_ins.json"
@@ -19,6 +20,7 @@ PLUG_INS_FILE = "simulator_plug_ins.json"
 if TYPE_CHECKING:
     from cph50_pipeline.simulator.server import RunningSimulator
     from cph50_pipeline.sources.chargepoint import ChargePointClient
+    from cph50_pipeline.sources.home_assistant import HomeAssistantClient
 
 
 class ChargePoint(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -74,6 +76,59 @@ class ChargePoint(dg.ConfigurableResource):  # type: ignore[type-arg]
         return _client(*account, self.state_dir, self.privacy)
 
 
+class HomeAssistant(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The house's meters as Home Assistant shows them; a household may do without.
+
+    Attributes:
+        url: Where it answers; None for none, or for the simulated one.
+        token: A long-lived access token.
+        is_simulated: Whether the simulator in this process plays it.
+        interval_seconds: Between two readings.
+        state_dir: Where the simulator remembers what was done by hand.
+        simulator_seed: Which household it plays.
+        timezone: The simulated household's zone.
+    """
+
+    url: str | None = None
+    token: str | None = None
+    is_simulated: bool = False
+    interval_seconds: int = 600
+    state_dir: str
+    simulator_seed: int = 50
+    timezone: str = "America/Los_Angeles"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "HomeAssistant":
+        """The resource that the settings describe."""
+        return cls(
+            url=None if settings.home_assistant_url is None else str(settings.home_assistant_url),
+            token=_from_environment("home_assistant_token"),
+            is_simulated=settings.simulates_home,
+            interval_seconds=settings.power_interval_seconds,
+            state_dir=str(settings.private_dir),
+            simulator_seed=settings.simulator_seed,
+            timezone=settings.timezone,
+        )
+
+    def client(self) -> "HomeAssistantClient | None":
+        """The client of this Home Assistant, one a process; None when the household has none.
+
+        Raises:
+            BadInputError: there is an address and no token, or one that cannot be.
+        """
+        if self.is_simulated:
+            simulator = _embedded_simulator(self.simulator_seed, self.timezone, self.state_dir)
+            return _home_client(simulator.home_assistant_url, simulator.home_assistant_token)
+        if self.url is None:
+            return None
+        if not self.token:
+            raise BadInputError(
+                "CPH50_HOME_ASSISTANT_TOKEN is not set",
+                remedy="Make a long-lived access token in your profile in Home Assistant, under Security",
+            )
+        return _home_client(self.url, self.token)
+
+
 def _from_environment(setting: str) -> dg.EnvVar | None:
     name = f"{PREFIX}{setting.upper()}"
     return dg.EnvVar(name) if os.environ.get(name) else None
@@ -93,6 +148,13 @@ def _client(
         state_dir=Path(state_dir),
         privacy=privacy,
     )
+
+
+@lru_cache(maxsize=4)
+def _home_client(url: str, token: str) -> "HomeAssistantClient":
+    from cph50_pipeline.sources.home_assistant import HomeAssistantClient
+
+    return HomeAssistantClient(url=url, token=token)
 
 
 @lru_cache(maxsize=1)

@@ -107,6 +107,10 @@ def test_an_empty_setting_is_none(given: Setter) -> None:
         ("publish_delay_minutes", "-1"),
         ("chargepoint_discovery_url", "not an address"),
         ("simulator_seed", "-5"),
+        ("home_assistant_url", "homeassistant.local"),
+        ("power_interval_seconds", "9"),
+        ("power_interval_seconds", "3601"),
+        ("power_interval_seconds", "often"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_setting(given: Setter, name: str, value: str) -> None:
@@ -134,10 +138,15 @@ def test_a_wrong_value_beside_a_secret_does_not_show_the_secret(given: Setter) -
 
 
 def test_secrets_are_masked_wherever_settings_are_shown(given: Setter) -> None:
-    given(chargepoint_password="canary-password", chargepoint_token="canary-token")
+    given(
+        chargepoint_password="canary-password",
+        chargepoint_token="canary-token",
+        home_assistant_token="canary-home-token",
+    )
     settings = load_settings()
     rows = {row["setting"]: row for row in settings.describe()}
     assert set(rows["CPH50_CHARGEPOINT_PASSWORD"]["value"]) == {"*"}
+    assert set(rows["CPH50_HOME_ASSISTANT_TOKEN"]["value"]) == {"*"}
     assert "canary" not in repr(settings) + repr(rows) + settings.model_dump_json()
 
 
@@ -148,6 +157,34 @@ def test_every_setting_is_shown_with_the_value_in_force_and_what_it_means(workpl
     assert rows["CPH50_DATA_DIR"]["value"] == str(workplace / ".cph50/dev/data")
     assert rows["CPH50_PUBLISH"]["value"] == "local"
     assert rows["CPH50_STATE_DIR"]["value"] == ""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:canary@home.local:8123/",
+        "http://home.local:8123/?token=canary",
+        "http://home.local/#canary",
+    ],
+)
+def test_an_address_of_home_assistant_that_carries_a_secret_is_refused_without_showing_it(
+    given: Setter, address: str
+) -> None:
+    given(home_assistant_url=address)
+    with pytest.raises(
+        BadInputError, match=r"CPH50_HOME_ASSISTANT_URL: .*CPH50_HOME_ASSISTANT_TOKEN"
+    ) as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+
+
+def test_home_assistant_is_simulated_with_the_simulator_and_not_with_an_address(given: Setter) -> None:
+    assert load_settings().simulates_home
+    assert load_settings().power_interval_seconds == 600
+    given(home_assistant_url="http://homeassistant.local:8123")
+    assert not load_settings().simulates_home
+    given(home_assistant_url="", source="chargepoint")
+    assert not load_settings().simulates_home
 
 
 def test_the_private_folder_is_in_the_data_root(workplace: Path, given: Setter) -> None:

@@ -24,7 +24,7 @@ class Mishap:
     """One mishap, over a half-open interval of whole minutes in UTC.
 
     Attributes:
-        kind: `restart`: Home Assistant is down and records nothing; `unavailable`: the mains meter is out of reach;
+        kind: `restart`: Home Assistant stops and records nothing; `unavailable`: the mains meter is out of reach;
             `freeze`: its readings stand still; `blip`: it says zero for a minute; `power_cut`: there is no power.
     """
 

@@ -83,11 +83,13 @@ class Recorder:
         return now + _shift(now, self.orders.in_force())
 
     def is_down(self, now: datetime) -> bool:
-        """Whether Home Assistant answers nobody."""
-        mishaps = self.house.day(local_date(now, self.house.zone)).mishaps
-        spans = [(one.start, one.end) for one in mishaps if one.kind == "restart"]
-        spans += [(one.start, one.end) for one in self.orders.in_force() if isinstance(one, Outage)]
-        return any(start <= now < end for start, end in spans)
+        """Whether Home Assistant answers nobody.
+
+        Only when it was ordered to be: where it stopped by itself, nothing is recorded, and it answers nevertheless, so
+        that what is tried on it by the wall clock does not fail by chance.
+        """
+        outages = (one for one in self.orders.in_force() if isinstance(one, Outage))
+        return any(one.start <= now < one.end for one in outages)
 
     def sensors(self, now: datetime) -> list[Sensor]:
         """The sensors that exist."""
