@@ -6,7 +6,7 @@ bytes in, values out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,6 +19,9 @@ from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.fields import read_document
 from cph50_pipeline.charging.rules import Violation
 from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.power import rules as power_rules
+from cph50_pipeline.power import tables as power_tables
+from cph50_pipeline.power.events import Event
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.storage.tables import dump_table, load_table
 from cph50_pipeline.vehicles.classification import Classification
@@ -154,6 +157,58 @@ def _cache() -> MonthFile:
     )
 
 
+def _rollups() -> MonthFile:
+    return _power_table(
+        "power/rollups",
+        power_tables.rollups_schema,
+        power_tables.ROLLUPS_SORT_KEYS,
+        power_rules.rollup_violations,
+    )
+
+
+def _windows() -> MonthFile:
+    return _power_table(
+        "power/windows",
+        power_tables.windows_schema,
+        power_tables.WINDOWS_SORT_KEYS,
+        power_rules.window_violations,
+    )
+
+
+def _power_table(
+    folder: str,
+    schema: Callable[[], Any],
+    sort_by: Sequence[str],
+    violations: Callable[[str, Any, ZoneInfo], list[Violation]],
+) -> MonthFile:
+    """A table of power; its value is the Arrow table, whose buckets only the household's zone can tell."""
+    return MonthFile(
+        asset=folder.replace("/", "_"),
+        folder=folder,
+        form="parquet",
+        parse=lambda data, name: load_table(data, schema(), name),
+        dump=lambda table: dump_table(table, schema(), sort_by),
+        violations=lambda month, value, previous, months: violations(month, value, months.zone),
+        rows=lambda table: int(table.num_rows),
+        columns=lambda: _parquet_columns(schema()),
+    )
+
+
+def _events() -> MonthFile:
+    return MonthFile(
+        asset="power_events",
+        folder="power/events",
+        form="json",
+        parse=lambda data, name: _read_records(Event, data, name),
+        dump=lambda events: dump_json([event.model_dump(mode="json") for event in events]),
+        violations=lambda month, value, previous, months: power_rules.event_violations(
+            month, value, months.zone
+        ),
+        rows=len,
+        columns=lambda: _model_columns(Event),
+    )
+
+
 def _pairs(readings: Mapping[str, list[Reading]]) -> Iterable[tuple[str, Reading]]:
     return ((session_id, reading) for session_id, rows in readings.items() for reading in rows)
 
@@ -190,6 +245,11 @@ SAMPLES = _samples()
 CLASSIFICATIONS = _classifications()
 SLOTS = _slots()
 CACHE = _cache()
+ROLLUPS = _rollups()
+WINDOWS = _windows()
+EVENTS = _events()
 MONTH_FILES: Mapping[str, MonthFile] = {
     file.asset: file for file in (ACTIVITY, SAMPLES, CLASSIFICATIONS, SLOTS, CACHE)
 }
+POWER_FILES: Mapping[str, MonthFile] = {file.asset: file for file in (ROLLUPS, WINDOWS, EVENTS)}
+"""Power's, which tell of meters and not of sessions. Its readings are in `reading_files`."""

@@ -110,6 +110,8 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("power/readings", "power/readings/{date}.ndjson", Group.POWER),
     FileKind("power/readings", "power/readings/{month}.parquet", Group.POWER),
     FileKind("power/rollups", "power/rollups/{month}.parquet", Group.POWER),
+    FileKind("power/windows", "power/windows/{month}.parquet", Group.POWER),
+    FileKind("power/events", "power/events/{month}.json", Group.POWER),
     FileKind("power/daily", "power/daily.json", Group.POWER),
     FileKind("power/weekly", "power/weekly.json", Group.POWER),
     FileKind("power/monthly", "power/monthly.json", Group.POWER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,10 @@ from cph50_pipeline.charging import activity, answers, cache, collection, sessio
 from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
 from cph50_pipeline.defs.sensors import SESSION_ID_FILE, watch_charger
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.power import events
+from cph50_pipeline.power import tables as power_tables
+from cph50_pipeline.power.ndjson import dump_lines
+from cph50_pipeline.power.readings import Readings, series_of
 from cph50_pipeline.reports import digest, unclassified
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
@@ -49,6 +54,7 @@ SUMMARY = "classifier_summary.json"
 VEHICLES = "vehicle_config.json"
 UNCLASSIFIED = "reports/unclassified.json"
 DIGEST = "reports/vehicles.json"
+READING_LINES = "power/readings/YYYY-MM-DD.ndjson"
 
 MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (ACTIVITY, ""): activity.ActivityMonth,
@@ -90,10 +96,14 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     (VEHICLES, "valid_periods[]"): config.ValidPeriod,
     ("session_vehicle_map.json", ""): labels.Label,
     ("last_session.json", ""): watching.LastSession,
+    ("power/events/YYYY-MM.json", ""): events.Event,
 }
 SCHEMAS = {
     "session_samples/YYYY-MM.parquet": tables.samples_schema,
     "charging_energy/YYYY-MM.parquet": tables.slots_schema,
+    "power/readings/YYYY-MM.parquet": power_tables.readings_schema,
+    "power/rollups/YYYY-MM.parquet": power_tables.rollups_schema,
+    "power/windows/YYYY-MM.parquet": power_tables.windows_schema,
 }
 
 SAME_FIELDS = {"classifier_previous.json": SUMMARY}
@@ -153,7 +163,7 @@ def word(option: Mapping[str, Any]) -> str:
 
 
 def columns_of_schema(schema: Any) -> Columns:
-    words = {"string": "text", "double": "number", "timestamp[ms, tz=UTC]": "time"}
+    words = {"string": "text", "double": "number", "int32": "integer", "timestamp[ms, tz=UTC]": "time"}
     return {field.name: words[str(field.type)] + (" or null" if field.nullable else "") for field in schema}
 
 
@@ -169,6 +179,13 @@ def test_each_object_is_documented_field_by_field(place: tuple[str, str], model:
 @pytest.mark.parametrize("file", SCHEMAS)
 def test_each_table_is_documented_column_by_column(file: str) -> None:
     assert documented()[file, ""] == columns_of_schema(SCHEMAS[file]())
+
+
+def test_the_lines_of_readings_are_documented_with_the_columns_of_their_table() -> None:
+    readings = Readings.of({"home.power": series_of([0], [1.0])})
+    [line] = dump_lines(readings).splitlines()
+    columns = columns_of_schema(power_tables.readings_schema())
+    assert documented()[READING_LINES, ""] == {name: columns[name] for name in json.loads(line)}
 
 
 @pytest.mark.parametrize("file", CSV_FILES)
@@ -291,7 +308,7 @@ def test_a_file_with_the_fields_of_another_says_so(file: str, other: str) -> Non
 
 def test_every_table_of_fields_is_held_against_the_code() -> None:
     checked = {*MODELS, *((file, "") for file in SCHEMAS), (SUMMARY, "")}
-    checked |= {(SESSION_ID_FILE, ""), (RUNS_FILE, ""), (RUNS_FILE, "runs[]")}
+    checked |= {(READING_LINES, ""), (SESSION_ID_FILE, ""), (RUNS_FILE, ""), (RUNS_FILE, "runs[]")}
     checked |= {(file, "") for file in CSV_FILES}
     assert documented().keys() == checked
 

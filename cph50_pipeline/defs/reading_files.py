@@ -1,0 +1,115 @@
+"""How a month's readings lie in files: lines of JSON by civil day while the month is open, one Parquet when it is over.
+
+A reading more then changes the file of its day alone, and a month that is over takes little room. Each file is in place
+before what it stands for is removed; in between a reading stands in both, and is read once.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import reduce
+
+from cph50_pipeline.civil_time import day_bounds, local_date, month_bounds, parse_month
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.power.ndjson import dump_lines, load_lines
+from cph50_pipeline.power.readings import Readings, merge
+from cph50_pipeline.power.tables import (
+    READINGS_FEW_VALUED,
+    READINGS_SORT_KEYS,
+    readings_of_table,
+    readings_schema,
+    readings_table,
+)
+from cph50_pipeline.storage.layout import kind_of
+from cph50_pipeline.storage.tables import dump_table, load_table, prefer_stored
+
+_FOLDER = "power/readings"
+
+
+def reading_months(store: Store) -> list[str]:
+    """The months of which readings are stored, sorted."""
+    found = ((kind_of(path), path) for path in store.root.list(f"{_FOLDER}/"))
+    return sorted({month for kind, path in found if kind and (month := kind.month_of(path))})
+
+
+def is_folded(store: Store, month: str) -> bool:
+    """Whether the month is one table."""
+    return store.root.read(_month_path(month)) is not None
+
+
+def read_readings(store: Store, month: str) -> Readings:
+    """The readings of a month; none when none is stored.
+
+    Raises:
+        BadInputError: one of its files is damaged; names it.
+    """
+    folded = store.root.read(_month_path(month))
+    parts = [] if folded is None else [_read_month(folded, _month_path(month))]
+    parts += [load_lines(store.root.read(path) or b"", path) for path in _day_paths(store, month)]
+    return reduce(merge, parts, Readings.of({}))
+
+
+def write_readings(store: Store, month: str, readings: Readings, *, is_over: bool) -> list[str]:
+    """Put all readings of a month in place.
+
+    Args:
+        readings: What is stored among them.
+        is_over: Whether the month is over: its days are then folded into one table. A folded month stays folded.
+
+    Returns:
+        The files whose content changed, or that were removed.
+
+    Raises:
+        BadInputError: a reading lies outside the month; nothing was written.
+    """
+    _check_inside(store, month, readings)
+    store.hold_months([month])
+    if not (is_over or is_folded(store, month)):
+        return _changed(store, _days(store, month, readings))
+    path = _month_path(month)
+    data = dump_table(readings_table(readings), readings_schema(), READINGS_SORT_KEYS)
+    changed = _changed(store, {path: prefer_stored(store.root.read(path), data)})
+    return [*changed, *(day for day in _day_paths(store, month) if store.root.remove(day))]
+
+
+def _changed(store: Store, files: dict[str, bytes]) -> list[str]:
+    return [written.path for written in store.write_files(files) if written.changed]
+
+
+def _days(store: Store, month: str, readings: Readings) -> dict[str, bytes]:
+    """The files of the days that have readings."""
+    begins, ends = month_bounds(month, store.zone)
+    day, last = local_date(begins, store.zone), local_date(ends, store.zone)
+    files = {}
+    while day < last:
+        of_day = readings.between(*day_bounds(day, store.zone))
+        if len(of_day):
+            files[_day_path(day)] = dump_lines(of_day)
+        day += timedelta(days=1)
+    return files
+
+
+def _check_inside(store: Store, month: str, readings: Readings) -> None:
+    inside = readings.between(*month_bounds(parse_month(month), store.zone))
+    if len(inside) < len(readings):
+        raise BadInputError(
+            f"{len(readings) - len(inside)} reading(s) lie outside {month}", kept="Nothing was written"
+        )
+
+
+def _read_month(data: bytes, path: str) -> Readings:
+    return readings_of_table(load_table(data, readings_schema(), path, READINGS_FEW_VALUED))
+
+
+def _month_path(month: str) -> str:
+    return f"{_FOLDER}/{month}.parquet"
+
+
+def _day_path(day: date) -> str:
+    return f"{_FOLDER}/{day.isoformat()}.ndjson"
+
+
+def _day_paths(store: Store, month: str) -> list[str]:
+    found = store.root.list(f"{_FOLDER}/{month}-", ".ndjson")
+    return [path for path in found if kind_of(path) is not None]
