@@ -6,16 +6,22 @@ No address, token or answer is ever quoted.
 from __future__ import annotations
 
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, PermanentError, TransientError
+from cph50_pipeline.sources.http_exchange import UNTRUSTED
 from cph50_pipeline.sources.http_reply import FORBIDDEN, NOT_FOUND, Reply
 
 KEPT = "What is stored stays as it is, and what is missed is made up for later"
 _CHECK_URL = "Check CPH50_HOME_ASSISTANT_URL: it is the address that a browser shows, such as http://homeassistant.local:8123"
 
 
-def no_answer(asked: str, how: str) -> TransientError:
-    """No whole reply came."""
+def no_answer(asked: str, how: str) -> Cph50Error:
+    """No whole reply came; `how` as `NoReplyError` says it."""
+    what = f"Home Assistant did not answer for {asked} {how}"
+    if how == UNTRUSTED:
+        return PermanentError(
+            what, kept=KEPT, remedy="Set SSL_CERT_FILE to the certificate of your own authority, or use http"
+        )
     return TransientError(
-        f"Home Assistant did not answer for {asked} {how}",
+        what,
         kept=KEPT,
         remedy=f"It is tried again; if it persists, see whether Home Assistant runs. {_CHECK_URL}",
     )
