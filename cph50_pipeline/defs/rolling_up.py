@@ -1,0 +1,170 @@
+"""What a month's readings come to: its rollups, its events, and the windows that end with its days.
+
+Reads what is stored of the month and of its neighbours and calls the rules in `power`; writes nothing. A month depends
+on the next one stored, too: for how long its last reading stands, what comes next decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from cph50_pipeline.charging.counter import EnergyCounter
+from cph50_pipeline.civil_time import (
+    day_start,
+    from_epoch_ms,
+    local_date,
+    month_bounds,
+    month_of,
+    shift_month,
+)
+from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
+from cph50_pipeline.defs.reading_files import read_readings, reading_months
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.power.buckets import Resolution, edges
+from cph50_pipeline.power.charger import charger_series
+from cph50_pipeline.power.events import Event, events_of
+from cph50_pipeline.power.meters import CHARGER, MeterConfig
+from cph50_pipeline.power.readings import Readings, merge
+from cph50_pipeline.power.rollups import Rollup, coarsen, rollup
+from cph50_pipeline.power.states import mark_states
+from cph50_pipeline.power.tables import rollup_of_table, rollups_table, windows_table
+from cph50_pipeline.power.windows import WINDOW_DAYS, Windows, windows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_WIDER: tuple[Resolution, ...] = ("hour", "day")
+_MONTHS_BEFORE = 13
+"""In which the days of the longest window lie, whatever day of its month it ends with."""
+
+
+@dataclass(frozen=True)
+class RolledUp:
+    """A month of all meters.
+
+    Attributes:
+        rollups: As `power/rollups` has them.
+        events: Those that begin in the month.
+    """
+
+    rollups: pa.Table
+    events: list[Event]
+
+
+def roll_up(store: Store, month: str, config: MeterConfig) -> RolledUp:
+    """The rollups and events of a month, of the charger, too.
+
+    Meters that are no longer configured are left out: what they measured is not known any more.
+
+    Raises:
+        BadInputError: a file of the month or of one beside it is damaged.
+    """
+    marked = mark_states(_with_neighbours(store, month), config)
+    begins, ends = month_bounds(month, store.zone)
+    every = merge(marked, _charger(store, month, _newest(marked.between(begins, ends))))
+    made: dict[tuple[str, Resolution], Rollup] = {}
+    for id_, series in every.series.items():
+        if id_ not in config.meters:
+            continue
+        base = rollup(series, config.meters[id_], edges("5min", begins, ends, store.zone))
+        made[id_, "5min"] = base
+        for wider in _WIDER:
+            made[id_, wider] = coarsen(base, edges(wider, begins, ends, store.zone))
+    events = [event for event in events_of(marked, config) if month_of(event.start, store.zone) == month]
+    return RolledUp(rollups_table(made), events)
+
+
+def roll_windows(store: Store, month: str, config: MeterConfig) -> pa.Table:
+    """The windows that end with the days of a month, up to the last day of which anything is known.
+
+    Raises:
+        BadInputError: the rollups or events of one of the months are damaged, or were made for another zone.
+    """
+    import pyarrow as pa
+
+    months = [shift_month(month, -back) for back in range(_MONTHS_BEFORE, -1, -1)]
+    stored = {of: table for of in months if (table := store.read_month(ROLLUPS, of)) is not None}
+    last_day = _last_day(stored[month], store) if month in stored else None
+    if last_day is None:
+        return windows_table({})
+    first_end = local_date(month_bounds(month, store.zone)[0], store.zone)
+    first_day = first_end - timedelta(days=max(WINDOW_DAYS) - 1)
+    bucket_edges = edges("day", day_start(first_day, store.zone), _following(last_day, store), store.zone)
+    table = pa.concat_tables(stored.values())
+    events = [event for of in months for event in store.read_month(EVENTS, of) or []]
+    found: dict[tuple[str, int], Windows] = {}
+    for id_ in config.meters:
+        days = rollup_of_table(table, id_, "day", bucket_edges)
+        if not days.is_known.any():
+            continue
+        own = [event for event in events if event.meter == id_]
+        ends = len(days) - max(WINDOW_DAYS) + 1
+        found |= {(id_, length): windows(days, length, ends, own) for length in WINDOW_DAYS}
+    return windows_table(found)
+
+
+def _last_day(table: pa.Table, store: Store) -> date | None:
+    import pyarrow.compute as pc
+
+    newest = pc.max(table["start"]).as_py()
+    return None if newest is None else local_date(newest, store.zone)
+
+
+def _following(day: date, store: Store) -> datetime:
+    return day_start(day + timedelta(days=1), store.zone)
+
+
+def _with_neighbours(store: Store, month: str) -> Readings:
+    """The readings of a month and of the nearest stored months on either side."""
+    months = reading_months(store)
+    before, after = [m for m in months if m < month][-1:], [m for m in months if m > month][:1]
+    wanted = [*before, *([month] if month in months else []), *after]
+    return reduce(merge, (read_readings(store, of) for of in wanted), Readings.of({}))
+
+
+def _newest(readings: Readings) -> datetime | None:
+    at = max((int(series.at[-1]) for series in readings.series.values()), default=None)
+    return None if at is None else from_epoch_ms(at)
+
+
+def _charger(store: Store, month: str, newest: datetime | None) -> Readings:
+    """The charger as a meter, as far as the answers of a month tell; nothing where there are none.
+
+    Args:
+        newest: The month's newest reading of another meter: while the month is open the charger is known until then,
+            or until it last said something itself.
+    """
+    if store.read_month(ACTIVITY, month) is None:
+        return Readings.of({})
+    begins, ends = month_bounds(month, store.zone)
+    counters = [
+        counter
+        for of in (shift_month(month, -1), month)
+        for counter in _counters(store, of)
+        if counter.end > begins
+    ]
+    is_over = store.activity(month).closed or any(m > month for m in store.stored_months(ACTIVITY))
+    known_until = (
+        ends if is_over else min(ends, _latest([counter.end for counter in counters], newest, begins))
+    )
+    if known_until <= begins:
+        return Readings.of({})
+    return Readings.of({CHARGER: charger_series(counters, begins, known_until)})
+
+
+def _latest(told: Iterable[datetime], newest: datetime | None, begins: datetime) -> datetime:
+    return max([begins, *told, *([] if newest is None else [newest])])
+
+
+def _counters(store: Store, month: str) -> list[EnergyCounter]:
+    """The counters of a month's sessions at the household's own charger."""
+    samples = store.read_month(SAMPLES, month) or {}
+    return [
+        EnergyCounter.of(session, samples.get(session.session_id, session.curve))
+        for session in store.sessions(month)
+        if session.is_home
+    ]

@@ -1,0 +1,149 @@
+"""A month rolled up from what is stored of it and of its neighbours, with the charger and without a house."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from cph50_pipeline.civil_time import month_bounds
+from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
+from cph50_pipeline.defs.reading_files import write_readings
+from cph50_pipeline.defs.rolling_up import roll_up, roll_windows
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.power.meters import CHARGER, MeterConfig
+from cph50_pipeline.power.readings import collect
+from cph50_pipeline.storage.files import DataRoot
+from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline_tests.dagster.homes import MONTHS, Home
+
+PACIFIC = ZoneInfo("America/Los_Angeles")
+HOUSE = MeterConfig.model_validate(
+    {
+        "meters": {
+            "home.power": {
+                "source": "home_assistant", "entity": "sensor.a", "quantity": "power", "kind": "gauge", "unit": "kW",
+                "mains": True, "outage_after_seconds": 1200,
+            },
+            "home.energy": {
+                "source": "home_assistant", "entity": "sensor.b", "quantity": "energy", "kind": "counter",
+                "unit": "kWh",
+            },
+        }
+    }
+)  # fmt: skip
+TEN_MINUTES = timedelta(minutes=10)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(DataRoot(str(tmp_path)), Locks(tmp_path / "private"), PACIFIC)
+
+
+def write_house(store: Store, month: str, dark: tuple[datetime, datetime] | None = None) -> None:
+    """A month of a house that draws 1.2 kW: a gauge and a counter every ten minutes; no power while it is dark."""
+    begins, ends = month_bounds(month, store.zone)
+    rows: list[tuple[str, datetime, float | None]] = []
+    for number in range((ends - begins) // TEN_MINUTES):
+        at = begins + number * TEN_MINUTES
+        is_dark = dark is not None and dark[0] <= at < dark[1]
+        rows.append(("home.power", at, 0.0 if is_dark else 1.2))
+        rows.append(("home.energy", at, (at - datetime(2026, 1, 1, tzinfo=UTC)) / TEN_MINUTES * 0.2))
+    write_readings(store, month, collect(rows), is_over=True)
+
+
+def energy(table: pa.Table, meter: str, resolution: str) -> float:
+    rows = table.to_pylist()
+    return sum(
+        row["energy_kwh"] or 0.0 for row in rows if (row["meter"], row["resolution"]) == (meter, resolution)
+    )
+
+
+def test_every_resolution_of_a_month_has_the_same_energy_and_its_ends_are_its_neighbours(
+    store: Store,
+) -> None:
+    for month in ("2026-02", "2026-03", "2026-04"):
+        write_house(store, month)
+    march = roll_up(store, "2026-03", HOUSE)
+    hours = 31 * 24 - 1  # the clocks went forward
+    for meter in ("home.power", "home.energy"):
+        for resolution in ("5min", "hour", "day"):
+            assert energy(march.rollups, meter, resolution) == pytest.approx(1.2 * hours, abs=1e-6)
+    assert ROLLUPS.violations("2026-03", march.rollups, None, store) == []
+    assert march.events == []
+
+
+def test_an_outage_over_the_end_of_a_month_is_one_event_of_the_month_in_which_it_begins(store: Store) -> None:
+    _, ends = month_bounds("2026-03", PACIFIC)
+    dark = (ends - timedelta(minutes=10), ends + timedelta(minutes=40))  # too short in either month
+    for month in ("2026-03", "2026-04"):
+        write_house(store, month, dark)
+    [outage] = roll_up(store, "2026-03", HOUSE).events
+    assert (outage.kind, outage.start, outage.end) == ("outage", *dark)
+    april = roll_up(store, "2026-04", HOUSE)
+    assert april.events == []
+    days = [row for row in april.rollups.to_pylist() if row["resolution"] == "day"]
+    assert sum(row["count_outage"] for row in days) == 4
+
+
+def test_a_meter_that_is_not_configured_any_more_is_left_out(store: Store) -> None:
+    write_house(store, "2026-03")
+    made = roll_up(store, "2026-03", MeterConfig())
+    assert made.rollups.num_rows == 0
+    assert made.events == []
+
+
+def test_a_household_with_a_charger_alone_has_the_energy_of_its_sessions(collected: Home) -> None:
+    store = collected.store()
+    with store.open():
+        tables = [roll_up(store, month, MeterConfig()).rollups for month in MONTHS]
+    wanted = sum(s.energy_kwh for month in MONTHS for s in store.sessions(month) if s.is_home)
+    assert wanted > 100
+    for resolution in ("5min", "hour", "day"):
+        assert sum(energy(table, CHARGER, resolution) for table in tables) == pytest.approx(wanted, abs=1e-6)
+    for month, table in zip(MONTHS, tables, strict=True):
+        assert ROLLUPS.violations(month, table, None, store) == []
+    # A month that is over is known whole, between its sessions, too.
+    days = [row for row in tables[1].to_pylist() if row["resolution"] == "day"]
+    assert [row["coverage"] for row in days] == [1.0] * 31
+
+
+def test_the_charger_is_known_until_the_newest_reading_of_the_house(collected: Home) -> None:
+    store = collected.store()
+    with store.open():
+        alone = roll_up(store, MONTHS[-1], HOUSE).rollups
+        newest = datetime(2026, 1, 20, 17, 50, tzinfo=UTC)
+        write_readings(store, MONTHS[-1], collect([("home.power", newest, 1.0)]), is_over=False)
+        both = roll_up(store, MONTHS[-1], HOUSE).rollups
+    charger = [row for row in both.to_pylist() if row["meter"] == CHARGER and row["resolution"] == "5min"]
+    assert charger[-1]["start"] == newest
+    assert charger[-2]["coverage"] == 1.0
+    assert energy(both, CHARGER, "day") == pytest.approx(energy(alone, CHARGER, "day"), abs=1e-6)
+
+
+def test_windows_reach_into_the_months_before_and_count_their_events(store: Store) -> None:
+    dark = (datetime(2026, 2, 27, 12, tzinfo=UTC), datetime(2026, 2, 27, 13, tzinfo=UTC))
+    with store.open():
+        for month in ("2026-02", "2026-03"):
+            write_house(store, month, dark)
+        for month in ("2026-02", "2026-03"):
+            made = roll_up(store, month, HOUSE)
+            store.write_months(ROLLUPS, {month: made.rollups})
+            store.write_months(EVENTS, {month: made.events})
+        table = roll_windows(store, "2026-03", HOUSE)
+        assert WINDOWS.violations("2026-03", table, None, store) == []
+        store.write_months(WINDOWS, {"2026-03": table})
+    weeks = [row for row in table.to_pylist() if (row["meter"], row["days"]) == ("home.power", 7)]
+    assert len(weeks) == 31
+    assert weeks[0]["energy_kwh"] == pytest.approx(1.2 * (7 * 24 - 1), abs=1e-6)  # an hour of it was dark
+    assert [row["outage_count"] for row in weeks] == [1] * 5 + [0] * 26
+    assert weeks[6]["energy_kwh"] == pytest.approx(1.2 * 7 * 24, abs=1e-6)
+    years = [row for row in table.to_pylist() if (row["meter"], row["days"]) == ("home.power", 365)]
+    assert years[-1]["coverage"] == pytest.approx((28 + 31) / 365, abs=1e-3)
+
+
+def test_there_are_no_windows_of_a_month_of_which_nothing_is_known(store: Store) -> None:
+    assert roll_windows(store, "2026-03", HOUSE).num_rows == 0
