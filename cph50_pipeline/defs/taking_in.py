@@ -1,0 +1,130 @@
+"""Taking readings in: what Home Assistant said since the meters were last seen, put with what is stored.
+
+Each batch is stored before the next is asked for, so that a source that fails in between loses nothing. Taking in
+twice, late or in another order gives the same files. What to ask for is decided in `sources.catch_up`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from logging import Logger
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from cph50_pipeline.charging.fields import Instant
+from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, month_range
+from cph50_pipeline.defs.reading_files import is_folded, read_readings, reading_months, write_readings
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.power.meters import MeterConfig, canonical
+from cph50_pipeline.power.readings import Readings, collect, merge
+from cph50_pipeline.sources.catch_up import catch_up
+from cph50_pipeline.sources.home_source import HomeSource, StateRow
+from cph50_pipeline.sources.state_file import StateFile
+
+SEEN_FILE = "power_seen.json"
+
+
+class Seen(BaseModel):
+    """Up to when each meter was asked for. Without it, that is its newest stored reading."""
+
+    meters: dict[str, Instant] = {}
+
+
+@dataclass(frozen=True)
+class Span:
+    """What may be asked for.
+
+    Attributes:
+        now: By our clock.
+        earliest: From when a meter is asked for that was never seen.
+        interval_seconds: Between two readings.
+    """
+
+    now: datetime
+    earliest: datetime
+    interval_seconds: float
+
+
+def take_in(
+    store: Store, source: HomeSource, config: MeterConfig, span: Span, state_dir: Path, log: Logger
+) -> list[str]:
+    """Ask for what is not known yet and store it, then fold the months that are over.
+
+    Returns:
+        The months whose files changed, sorted.
+
+    Raises:
+        Cph50Error: the source cannot be read, or a stored month is damaged; what was taken in so far is stored.
+    """
+    seen = StateFile(state_dir / SEEN_FILE, Seen)
+    changed: set[str] = set()
+    batches = catch_up(
+        source,
+        config.meters,
+        _last_seen(store, config, seen.read()),
+        span.now,
+        interval_seconds=span.interval_seconds,
+        earliest=span.earliest,
+    )
+    for batch in batches:
+        for notice in batch.notices:
+            log.warning(notice.message)
+        for month, readings in _by_month(store, _readings(batch.rows, config)):
+            changed |= _add(store, month, readings)
+        seen.write(Seen(meters=dict(batch.last_seen)))
+    return sorted(changed | _fold(store, span.now))
+
+
+def _last_seen(store: Store, config: MeterConfig, seen: Seen | None) -> dict[str, datetime]:
+    """Up to when the meters are known: as was noted, else their newest reading in the newest months that has one."""
+    known = dict(seen.meters) if seen is not None else {}
+    unknown = {id_ for id_, meter in config.meters.items() if meter.entity is not None} - known.keys()
+    for month in reversed(reading_months(store)):
+        if not unknown:
+            break
+        stored = read_readings(store, month).series
+        found = {id_: from_epoch_ms(int(stored[id_].at[-1])) for id_ in unknown & stored.keys()}
+        known |= found
+        unknown -= found.keys()
+    return known
+
+
+def _readings(rows: Iterable[StateRow], config: MeterConfig) -> Readings:
+    """The rows as readings of every meter that is of their entity."""
+    meters = defaultdict(list)
+    for id_, meter in config.meters.items():
+        meters[meter.entity].append((id_, meter))
+    return collect(
+        (id_, row.at, canonical(meter, row.state, row.unit))
+        for row in rows
+        for id_, meter in meters[row.entity]
+    )
+
+
+def _by_month(store: Store, readings: Readings) -> Iterator[tuple[str, Readings]]:
+    ends = [int(at) for series in readings.series.values() for at in (series.at[0], series.at[-1])]
+    if not ends:
+        return
+    first, last = (month_of(from_epoch_ms(at), store.zone) for at in (min(ends), max(ends)))
+    for month in month_range(first, last):
+        yield month, readings.between(*month_bounds(month, store.zone))
+
+
+def _add(store: Store, month: str, readings: Readings) -> set[str]:
+    store.hold_months([month])
+    together = merge(read_readings(store, month), readings)
+    return {month} if write_readings(store, month, together, is_over=False) else set()
+
+
+def _fold(store: Store, now: datetime) -> set[str]:
+    """Fold the months that are over; returns those."""
+    current = month_of(now, store.zone)
+    over = [month for month in reading_months(store) if month < current and not is_folded(store, month)]
+    for month in over:
+        store.hold_months([month])
+        write_readings(store, month, read_readings(store, month), is_over=True)
+    return set(over)
