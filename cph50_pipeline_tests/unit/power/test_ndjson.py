@@ -17,6 +17,8 @@ some_readings = st.dictionaries(
     st.sampled_from(["home.power", "home.voltage"]), series_with_gaps(least=0)
 ).map(Readings.of)
 
+GOOD = '{"at":"2026-01-07T08:00:00+00:00","meter":"a.b","state":"ok","value":1.5}'
+
 
 @given(some_readings)
 def test_what_is_written_is_read_again(taken: Readings) -> None:
@@ -53,26 +55,40 @@ def test_an_impossible_number_is_kept_with_its_state() -> None:
     assert load_lines(dump_lines(taken), "day.ndjson")["home.power"].value.tolist() == [1e9]
 
 
+@pytest.mark.parametrize("line", [GOOD.replace("1.5", "null"), GOOD.replace(',"value":1.5', "")])
+def test_a_reading_without_a_number_is_missing_whatever_else_is_said(line: str) -> None:
+    assert as_dict(load_lines(line.encode(), "day.ndjson")) == {"a.b": [(0, None, "MISSING")]}
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-01-07T00:00:00-08:00", "2026-01-07T08:00:00Z", "2026-01-07T08:00:00.000+00:00"]
+)
+def test_a_time_that_another_hand_wrote_is_read_as_well(at: str) -> None:
+    assert as_dict(load_lines(GOOD.replace("2026-01-07T08:00:00+00:00", at).encode(), "day.ndjson")) == {
+        "a.b": [(0, 1.5, "OK")]
+    }
+
+
+def test_an_empty_line_is_no_reading_and_no_fault() -> None:
+    assert len(load_lines(f"\n{GOOD}\n\n".encode(), "day.ndjson")) == 1
+
+
 def test_no_readings_are_an_empty_file() -> None:
     assert dump_lines(Readings.of({})) == b""
     assert len(load_lines(b"", "day.ndjson")) == 0
-
-
-GOOD = '{"at":"2026-01-07T08:00:00+00:00","meter":"a.b","state":"ok","value":1.5}'
 
 
 @pytest.mark.parametrize(
     "line",
     [
         GOOD[:-1],
-        "",
         "1",
         "[]",
-        '{"at":"2026-01-07T08:00:00+00:00","meter":"a.b","state":"ok"}',
         GOOD.replace("+00:00", ""),
         GOOD.replace('"ok"', '"fine"'),
         GOOD.replace('"ok"', "null"),
         GOOD.replace("1.5", "Infinity"),
+        GOOD.replace("1.5", "NaN"),
         GOOD.replace("1.5", '"high"'),
         GOOD.replace("1.5", "[]"),
         "\udcff",
