@@ -6,8 +6,9 @@ and days are the sums of their 5 minutes to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import nan
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,12 @@ from cph50_pipeline.power.windows import Windows
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
-    from cph50_pipeline.power.readings import Instants
+    from cph50_pipeline.power.readings import Instants, States
+
+    Codes = npt.NDArray[np.int32]
 
 READINGS_SORT_KEYS = ("meter", "at")
 READINGS_FEW_VALUED = ("meter", "state")
@@ -109,14 +113,13 @@ def readings_of_table(table: pa.Table) -> Readings:
     import numpy as np
 
     meters, meter = _encoded(table["meter"])
-    names, told = _encoded(table["state"])
-    state = np.array([_state(name) for name in names], np.uint8)[told]
-    at, value = _milliseconds(table["at"]), table["value"].to_numpy()
-    stretches: dict[str, list[Any]] = {}
-    bounds = [0, *(np.flatnonzero(np.diff(meter)) + 1).tolist(), len(meter)]
+    at, value = _milliseconds(table["at"]), _whole(table["value"].fill_null(nan)).to_numpy()
+    state = _states(*_encoded(table["state"]))
+    stretches: dict[str, list[slice]] = {}
+    bounds = [0, *(np.flatnonzero(meter[1:] != meter[:-1]) + 1).tolist(), len(meter)]
     for first, end in pairwise(bounds):
         if first < end:
-            stretches.setdefault(meters[meter[first]], []).append(np.s_[first:end])
+            stretches.setdefault(meters[meter[first]], []).append(slice(first, end))
     return Readings.of(
         {
             id_: series_of(*(_together(column, parts) for column in (at, value, state)))
@@ -204,13 +207,29 @@ def _window_rows(windows: Windows, meter: str, days: int, schema: pa.Schema) -> 
     return pa.table(columns).cast(schema)
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray[Any, Any]]:
+def _states(names: Sequence[str], told: Codes) -> States:
+    """The state of each row, from the number of its name. Most are alike: the others are set one name at a time."""
+    import numpy as np
+
+    codes = [_state(name) for name in names]
+    states = np.full(len(told), codes[0] if codes else State.OK, np.uint8)
+    for number, code in enumerate(codes[1:], start=1):
+        states[told == number] = code
+    return states
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[list[str], Codes]:
     """A text column as its different values and, of each row, the number of its value."""
     import pyarrow.types as types
 
     encoded = column if types.is_dictionary(column.type) else column.dictionary_encode()
-    whole = encoded.unify_dictionaries().combine_chunks()
+    whole = _whole(encoded.unify_dictionaries())
     return whole.dictionary.to_pylist(), whole.indices.to_numpy()
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array, without a copy where it is in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _state(name: str) -> State:
@@ -222,14 +241,14 @@ def _state(name: str) -> State:
         ) from None
 
 
-def _together(column: np.ndarray[Any, Any], parts: list[Any]) -> np.ndarray[Any, Any]:
+def _together(column: np.ndarray[Any, Any], parts: list[slice]) -> np.ndarray[Any, Any]:
     import numpy as np
 
     return column[parts[0]] if len(parts) == 1 else np.concatenate([column[part] for part in parts])
 
 
 def _milliseconds(column: pa.ChunkedArray) -> Instants:
-    instants: Instants = column.combine_chunks().cast("int64").to_numpy()
+    instants: Instants = _whole(column).cast("int64").to_numpy()
     return instants
 
 
