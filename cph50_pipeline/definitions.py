@@ -13,6 +13,7 @@ import dagster as dg
 
 from cph50_pipeline.defs.assets.charging import build_charging_assets
 from cph50_pipeline.defs.assets.external import build_external_assets
+from cph50_pipeline.defs.assets.power import build_power_assets
 from cph50_pipeline.defs.assets.reports import build_report_assets
 from cph50_pipeline.defs.assets.vehicles import build_release_gate, build_vehicle_assets
 from cph50_pipeline.defs.checks import build_checks
@@ -21,7 +22,7 @@ from cph50_pipeline.defs.io_manager import build_io_manager
 from cph50_pipeline.defs.jobs import build_jobs
 from cph50_pipeline.defs.partitions import monthly_partitions
 from cph50_pipeline.defs.publishing import build_store_resource
-from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
 from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.sensors import build_charger_sensor
 from cph50_pipeline.defs.training_sensor import build_training_sensor
@@ -37,7 +38,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
 
     Args:
         settings: Zone, history start and data root are taken from here when the location loads.
-        resources: Replaces resources by key: `chargepoint`, `store`, `io_manager`.
+        resources: Replaces resources by key: `chargepoint`, `home_assistant`, `store`, `io_manager`.
     """
     partitions = monthly_partitions(settings)
     jobs = build_jobs()
@@ -45,6 +46,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         assets=[
             *build_charging_assets(partitions),
             *build_vehicle_assets(partitions),
+            *build_power_assets(settings, partitions),
             *build_report_assets(),
             *build_external_assets(),
         ],
@@ -58,6 +60,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         ],
         resources={
             "chargepoint": ChargePoint.of(settings),
+            "home_assistant": HomeAssistant.of(settings),
             "store": build_store_resource(settings),
             "io_manager": build_io_manager(),
             **(resources or {}),

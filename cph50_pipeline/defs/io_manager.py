@@ -12,9 +12,11 @@ import dagster as dg
 
 from cph50_pipeline.defs.document_files import DOCUMENT_FILES, dump_documents
 from cph50_pipeline.defs.failures import as_dagster_failure
-from cph50_pipeline.defs.month_files import MONTH_FILES, MonthFile
+from cph50_pipeline.defs.month_files import MONTH_FILES, POWER_FILES, MonthFile
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.storage.files import Written
+
+_FILES = {**MONTH_FILES, **POWER_FILES}
 
 
 class HouseholdFiles(dg.IOManager):
@@ -31,7 +33,7 @@ class HouseholdFiles(dg.IOManager):
                 files = self.store.write_files(dump_documents(asset, obj))
                 context.add_output_metadata(files_metadata(files))
                 return
-            file = MONTH_FILES[asset]
+            file = _FILES[asset]
             values = _by_month(obj, context)
             for month, written in self.store.write_months(file, values).items():
                 context.step_context.add_asset_metadata(
@@ -50,7 +52,7 @@ class HouseholdFiles(dg.IOManager):
                     for file in DOCUMENT_FILES[asset]
                     if (data := self.store.root.read(file.path)) is not None
                 }
-            file = MONTH_FILES[asset]
+            file = _FILES[asset]
             months = sorted(context.asset_partition_keys)
             self.store.hold_months(months)
             if _wants_frame(context):

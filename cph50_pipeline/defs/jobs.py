@@ -14,6 +14,7 @@ MONTH_ASSETS = dg.AssetSelection.assets(
     "chargepoint_activity", "session_samples", "vehicle_classifications", "charging_energy", "session_cache"
 )
 ATTRIBUTION_ASSETS = dg.AssetSelection.assets("vehicle_classifications", "charging_energy", "session_cache")
+POWER_ASSETS = dg.AssetSelection.assets("power_readings", "power_rollups", "power_events", "power_windows")
 REPORT_ASSETS = dg.AssetSelection.assets("unclassified_sessions", "vehicle_digest")
 # The files were held against their rules before they replaced the last good ones. What a run for one session asks again
 # of the disk is the file that people read: each further check is three more events in Dagster's log, and all of them
@@ -30,6 +31,7 @@ MONTHLY_CLOSURE_JOB = "monthly_closure_job"
 ATTRIBUTION_JOB = "attribution_job"
 TRAINING_JOB = "training_job"
 VEHICLE_REPORT_JOB = "vehicle_report_job"
+POWER_JOB = "power_job"
 PUBLISH_JOB = "publish_job"
 
 REBUILD_TAG = "cph50/rebuild"
@@ -44,6 +46,7 @@ JOB_NAMES = (
     ATTRIBUTION_JOB,
     TRAINING_JOB,
     VEHICLE_REPORT_JOB,
+    POWER_JOB,
     PUBLISH_JOB,
 )
 
@@ -101,6 +104,12 @@ def build_jobs() -> dict[str, Job]:
             VEHICLE_REPORT_JOB,
             selection=REPORT_ASSETS,
             description="The sessions without a car and the digest of the vehicles, from all that is stored.",
+            op_retry_policy=PERSISTENT,
+        ),
+        dg.define_asset_job(
+            POWER_JOB,
+            selection=POWER_ASSETS,
+            description="The house's meters: take in what they said, roll the months up, and the windows over them.",
             op_retry_policy=PERSISTENT,
         ),
         publish_job,

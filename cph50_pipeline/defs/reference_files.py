@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
+from cph50_pipeline.defs.store import LABELS_FILE, METERS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.storage.documents import load_json
 
 EXAMPLES = Path(__file__).parents[2] / "data"
@@ -12,14 +12,23 @@ EXAMPLES = Path(__file__).parents[2] / "data"
 
 def ensure_reference_files(store: Store) -> None:
     """Write each hand-edited file that does not exist from its example; what exists is never touched."""
-    if not _missing(store):
+    _ensure(store, (VEHICLES_FILE, LABELS_FILE))
+
+
+def ensure_meters(store: Store) -> None:
+    """The same for the meters, when a household first asks for them."""
+    _ensure(store, (METERS_FILE,))
+
+
+def _ensure(store: Store, names: tuple[str, ...]) -> None:
+    if not _missing(store, names):
         return
     with store.locks.hand_edited():  # a command may be writing the first label
-        for name in _missing(store):
+        for name in _missing(store, names):
             example = EXAMPLES / name.replace(".json", ".example.json")
             if example.exists():
                 store.write_document(name, load_json(example.read_bytes(), example.name))
 
 
-def _missing(store: Store) -> list[str]:
-    return [name for name in (VEHICLES_FILE, LABELS_FILE) if store.root.read(name) is None]
+def _missing(store: Store, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if store.root.read(name) is None]

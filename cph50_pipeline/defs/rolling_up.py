@@ -7,7 +7,6 @@ on the next one stored, too: for how long its last reading stands, what comes ne
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -42,21 +41,8 @@ _MONTHS_BEFORE = 13
 """In which the days of the longest window lie, whatever day of its month it ends with."""
 
 
-@dataclass(frozen=True)
-class RolledUp:
-    """A month of all meters.
-
-    Attributes:
-        rollups: As `power/rollups` has them.
-        events: Those that begin in the month.
-    """
-
-    rollups: pa.Table
-    events: list[Event]
-
-
-def roll_up(store: Store, month: str, config: MeterConfig) -> RolledUp:
-    """The rollups and events of a month, of the charger, too.
+def roll_up(store: Store, month: str, config: MeterConfig) -> pa.Table:
+    """The rollups of a month, of the charger, too.
 
     Meters that are no longer configured are left out: what they measured is not known any more.
 
@@ -74,8 +60,17 @@ def roll_up(store: Store, month: str, config: MeterConfig) -> RolledUp:
         made[id_, "5min"] = base
         for wider in _WIDER:
             made[id_, wider] = coarsen(base, edges(wider, begins, ends, store.zone))
-    events = [event for event in events_of(marked, config) if month_of(event.start, store.zone) == month]
-    return RolledUp(rollups_table(made), events)
+    return rollups_table(made)
+
+
+def month_events(store: Store, month: str, config: MeterConfig) -> list[Event]:
+    """The events that begin in a month.
+
+    Raises:
+        BadInputError: a file of the month or of one beside it is damaged.
+    """
+    marked = mark_states(_with_neighbours(store, month), config)
+    return [event for event in events_of(marked, config) if month_of(event.start, store.zone) == month]
 
 
 def roll_windows(store: Store, month: str, config: MeterConfig) -> pa.Table:

@@ -22,6 +22,7 @@ from cph50_pipeline.charging.sessions import read_sessions
 from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.month_files import ACTIVITY, MonthFile
 from cph50_pipeline.errors import BadInputError, PermanentError
+from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.storage.files import DataRoot, Written
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 VEHICLES_FILE = "vehicle_config.json"
 LABELS_FILE = "session_vehicle_map.json"
+METERS_FILE = "meters.json"
 CLASSIFIER_FILE = "classifier_summary.json"
 PREVIOUS_CLASSIFIER_FILE = "classifier_previous.json"
 
@@ -243,6 +245,18 @@ class Store:
         """
         document = self.read_document(LABELS_FILE)
         return LabelMap.read({} if document is None else document, LABELS_FILE, self.vehicles().vehicles)
+
+    def meters(self, interval_seconds: float) -> MeterConfig:
+        """The household's meters; the charger alone when the file does not exist.
+
+        Args:
+            interval_seconds: Between two collections.
+
+        Raises:
+            BadInputError: naming the meter and the field that cannot be used.
+        """
+        document = self.read_document(METERS_FILE)
+        return MeterConfig.read({} if document is None else document, METERS_FILE, interval_seconds)
 
     def read_document(self, path: str) -> Any | None:
         """A JSON file of the data root; None when there is none."""

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from cph50_pipeline.definitions import build_defs
-from cph50_pipeline.defs.month_files import MONTH_FILES
+from cph50_pipeline.defs.month_files import MONTH_FILES, POWER_FILES
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline_tests.dagster.homes import Home, MakeHome
 
@@ -25,6 +25,7 @@ MONTHLY = {
     "charging_energy",
     "session_cache",
 }
+POWER = {"power_readings", "power_rollups", "power_events", "power_windows"}
 REPORTS = {"unclassified_sessions", "vehicle_digest"}
 UNPARTITIONED = {
     "vehicle_classifier",
@@ -50,7 +51,7 @@ def run_python(program: str, folder: Path, **environment: str) -> subprocess.Com
 
 def test_the_assets_have_the_names_of_the_documentation(home: Home) -> None:
     keys = {spec.key.to_user_string() for spec in home.defs.resolve_all_asset_specs()}
-    assert keys == MONTHLY | UNPARTITIONED
+    assert keys == MONTHLY | POWER | UNPARTITIONED
 
 
 def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Home) -> None:
@@ -63,6 +64,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "attribution_job",
         "training_job",
         "vehicle_report_job",
+        "power_job",
         "publish_job",
     }
     assert {schedule.name for schedule in home.defs.schedules or []} == {
@@ -84,10 +86,10 @@ def test_sensors_and_schedules_run_by_default(home: Home) -> None:
 
 def test_monthly_assets_share_one_partitions_definition_and_backfill_in_one_run(home: Home) -> None:
     specs = {s.key.to_user_string(): s for s in home.defs.resolve_all_asset_specs()}
-    assert len({specs[name].partitions_def for name in MONTHLY}) == 1
+    assert len({specs[name].partitions_def for name in MONTHLY | POWER}) == 1
     assert all(specs[name].partitions_def is None for name in UNPARTITIONED)
     graph = home.defs.resolve_asset_graph()
-    for name in MONTHLY:
+    for name in MONTHLY | POWER:
         assert graph.get(dg.AssetKey(name)).backfill_policy == dg.BackfillPolicy.single_run()
 
 
@@ -95,14 +97,17 @@ def test_every_made_asset_says_what_it_is_who_owns_it_and_which_version_made_it(
     for spec in home.defs.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert spec.kinds, spec.key
-        if spec.key.to_user_string() in MONTHLY | REPORTS | {"vehicle_classifier"}:
+        if spec.key.to_user_string() in MONTHLY | POWER | REPORTS | {"vehicle_classifier"}:
             assert spec.owners
             assert spec.code_version
-            assert spec.group_name in ("charging", "vehicles", "reports")
+            assert spec.group_name in ("charging", "vehicles", "power", "reports")
 
 
 def test_every_monthly_asset_has_a_file_and_every_file_an_asset() -> None:
     assert set(MONTH_FILES) == MONTHLY
+    assert set(POWER_FILES) == POWER - {
+        "power_readings"
+    }  # which stores each batch before it asks for the next
 
 
 def test_the_definitions_validate_with_all_jobs(home: Home) -> None:
@@ -113,7 +118,7 @@ def test_resources_can_be_replaced(home: Home) -> None:
     other = dg.ResourceDefinition.hardcoded_resource("another")
     replaced = build_defs(home.settings, {"store": other}).resources or {}
     assert replaced["store"] is other
-    assert set(replaced) == {"chargepoint", "store", "io_manager"}
+    assert set(replaced) == {"chargepoint", "home_assistant", "store", "io_manager"}
 
 
 def test_no_secret_is_a_value_in_the_definitions(

@@ -12,7 +12,7 @@ import pytest
 from cph50_pipeline.civil_time import month_bounds
 from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
 from cph50_pipeline.defs.reading_files import write_readings
-from cph50_pipeline.defs.rolling_up import roll_up, roll_windows
+from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.meters import CHARGER, MeterConfig
 from cph50_pipeline.power.readings import collect
@@ -71,9 +71,9 @@ def test_every_resolution_of_a_month_has_the_same_energy_and_its_ends_are_its_ne
     hours = 31 * 24 - 1  # the clocks went forward
     for meter in ("home.power", "home.energy"):
         for resolution in ("5min", "hour", "day"):
-            assert energy(march.rollups, meter, resolution) == pytest.approx(1.2 * hours, abs=1e-6)
-    assert ROLLUPS.violations("2026-03", march.rollups, None, store) == []
-    assert march.events == []
+            assert energy(march, meter, resolution) == pytest.approx(1.2 * hours, abs=1e-6)
+    assert ROLLUPS.violations("2026-03", march, None, store) == []
+    assert month_events(store, "2026-03", HOUSE) == []
 
 
 def test_an_outage_over_the_end_of_a_month_is_one_event_of_the_month_in_which_it_begins(store: Store) -> None:
@@ -81,25 +81,25 @@ def test_an_outage_over_the_end_of_a_month_is_one_event_of_the_month_in_which_it
     dark = (ends - timedelta(minutes=10), ends + timedelta(minutes=40))  # too short in either month
     for month in ("2026-03", "2026-04"):
         write_house(store, month, dark)
-    [outage] = roll_up(store, "2026-03", HOUSE).events
+    [outage] = month_events(store, "2026-03", HOUSE)
     assert (outage.kind, outage.start, outage.end) == ("outage", *dark)
     april = roll_up(store, "2026-04", HOUSE)
-    assert april.events == []
-    days = [row for row in april.rollups.to_pylist() if row["resolution"] == "day"]
+    assert month_events(store, "2026-04", HOUSE) == []
+    days = [row for row in april.to_pylist() if row["resolution"] == "day"]
     assert sum(row["count_outage"] for row in days) == 4
 
 
 def test_a_meter_that_is_not_configured_any_more_is_left_out(store: Store) -> None:
     write_house(store, "2026-03")
     made = roll_up(store, "2026-03", MeterConfig())
-    assert made.rollups.num_rows == 0
-    assert made.events == []
+    assert made.num_rows == 0
+    assert month_events(store, "2026-03", MeterConfig()) == []
 
 
 def test_a_household_with_a_charger_alone_has_the_energy_of_its_sessions(collected: Home) -> None:
     store = collected.store()
     with store.open():
-        tables = [roll_up(store, month, MeterConfig()).rollups for month in MONTHS]
+        tables = [roll_up(store, month, MeterConfig()) for month in MONTHS]
     wanted = sum(s.energy_kwh for month in MONTHS for s in store.sessions(month) if s.is_home)
     assert wanted > 100
     for resolution in ("5min", "hour", "day"):
@@ -114,10 +114,10 @@ def test_a_household_with_a_charger_alone_has_the_energy_of_its_sessions(collect
 def test_the_charger_is_known_until_the_newest_reading_of_the_house(collected: Home) -> None:
     store = collected.store()
     with store.open():
-        alone = roll_up(store, MONTHS[-1], HOUSE).rollups
+        alone = roll_up(store, MONTHS[-1], HOUSE)
         newest = datetime(2026, 1, 20, 17, 50, tzinfo=UTC)
         write_readings(store, MONTHS[-1], collect([("home.power", newest, 1.0)]), is_over=False)
-        both = roll_up(store, MONTHS[-1], HOUSE).rollups
+        both = roll_up(store, MONTHS[-1], HOUSE)
     charger = [row for row in both.to_pylist() if row["meter"] == CHARGER and row["resolution"] == "5min"]
     assert charger[-1]["start"] == newest
     assert charger[-2]["coverage"] == 1.0
@@ -131,8 +131,8 @@ def test_windows_reach_into_the_months_before_and_count_their_events(store: Stor
             write_house(store, month, dark)
         for month in ("2026-02", "2026-03"):
             made = roll_up(store, month, HOUSE)
-            store.write_months(ROLLUPS, {month: made.rollups})
-            store.write_months(EVENTS, {month: made.events})
+            store.write_months(ROLLUPS, {month: made})
+            store.write_months(EVENTS, {month: month_events(store, month, HOUSE)})
         table = roll_windows(store, "2026-03", HOUSE)
         assert WINDOWS.violations("2026-03", table, None, store) == []
         store.write_months(WINDOWS, {"2026-03": table})

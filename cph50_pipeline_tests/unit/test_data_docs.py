@@ -21,7 +21,7 @@ from cph50_pipeline.charging import activity, answers, cache, collection, sessio
 from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
 from cph50_pipeline.defs.sensors import SESSION_ID_FILE, watch_charger
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.power import events
+from cph50_pipeline.power import events, meters
 from cph50_pipeline.power import tables as power_tables
 from cph50_pipeline.power.ndjson import dump_lines
 from cph50_pipeline.power.readings import Readings, series_of
@@ -97,6 +97,8 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("session_vehicle_map.json", ""): labels.Label,
     ("last_session.json", ""): watching.LastSession,
     ("power/events/YYYY-MM.json", ""): events.Event,
+    ("meters.json", ""): meters.MeterConfig,
+    ("meters.json", "meters.*"): meters.Meter,
 }
 SCHEMAS = {
     "session_samples/YYYY-MM.parquet": tables.samples_schema,

@@ -8,6 +8,7 @@ GROUP_CHARGING = "charging"
 GROUP_VEHICLES = "vehicles"
 GROUP_STATE = "state"
 GROUP_REPORTS = "reports"
+GROUP_POWER = "power"
 OWNERS = ["team:household"]
 Materialized: TypeAlias = dg.MaterializeResult[Any]
 

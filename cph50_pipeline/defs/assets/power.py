@@ -1,0 +1,102 @@
+"""Home power, from what the house's meters said to rollups, events and rolling windows.
+
+The charger is a meter, too: a household without Home Assistant has power of it. Readings are stored batch by batch by
+`defs.taking_in`; what the other files must satisfy is in `defs.month_files`.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from cph50_pipeline.civil_time import month_bounds
+from cph50_pipeline.defs.assets.common import GROUP_POWER, OWNERS, Materialized, per_month
+from cph50_pipeline.defs.failures import as_dagster_failure
+from cph50_pipeline.defs.reading_files import read_readings
+from cph50_pipeline.defs.reference_files import ensure_meters
+from cph50_pipeline.defs.resources import HomeAssistant
+from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.taking_in import Span, take_in
+from cph50_pipeline.settings import Settings
+
+
+def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The power assets on the shared monthly partitions."""
+    monthly = per_month(partitions)
+    interval_seconds = settings.power_interval_seconds
+
+    @dg.asset(
+        **monthly,
+        group_name=GROUP_POWER,
+        kinds={"parquet"},
+        owners=OWNERS,
+        code_version="1",
+        description="What the house's meters said: all that is not known yet is asked for, whatever months are made.",
+    )
+    def power_readings(
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[Store], home_assistant: HomeAssistant
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with as_dagster_failure():
+            store.hold_months(context.partition_keys)
+            ensure_meters(store)
+            source = home_assistant.client()
+            if source is not None:
+                span = Span(
+                    now=datetime.now(UTC),
+                    earliest=month_bounds(settings.history_start, settings.zone)[0],
+                    interval_seconds=interval_seconds,
+                )
+                config = store.meters(interval_seconds)
+                take_in(store, source, config, span, Path(home_assistant.state_dir), context.log)
+            for month in context.partition_keys:
+                count = len(read_readings(store, month))
+                context.add_asset_metadata({"dagster/row_count": count}, partition_key=month)
+        return dg.MaterializeResult()
+
+    @dg.asset(
+        **monthly,
+        group_name=GROUP_POWER,
+        kinds={"parquet"},
+        owners=OWNERS,
+        code_version="1",
+        deps=["power_readings", "chargepoint_activity", "session_samples"],
+        description="Mean, least, most, energy and coverage of every meter by 5 minutes, hour and civil day.",
+    )
+    def power_rollups(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
+        with as_dagster_failure():
+            config = store.meters(interval_seconds)
+            tables = {month: roll_up(store, month, config) for month in context.partition_keys}
+        return dg.MaterializeResult(value=tables)
+
+    @dg.asset(
+        **monthly,
+        group_name=GROUP_POWER,
+        kinds={"json"},
+        owners=OWNERS,
+        code_version="1",
+        deps=["power_readings"],
+        description="Outages, gaps, frozen readings, and what was not normal or not possible.",
+    )
+    def power_events(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
+        with as_dagster_failure():
+            config = store.meters(interval_seconds)
+            events = {month: month_events(store, month, config) for month in context.partition_keys}
+        return dg.MaterializeResult(value=events)
+
+    @dg.asset(
+        **monthly,
+        group_name=GROUP_POWER,
+        kinds={"parquet"},
+        owners=OWNERS,
+        code_version="1",
+        deps=["power_rollups", "power_events"],
+        description="The 7, 30 and 365 days that end with each day.",
+    )
+    def power_windows(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
+        with as_dagster_failure():
+            config = store.meters(interval_seconds)
+            tables = {month: roll_windows(store, month, config) for month in context.partition_keys}
+        return dg.MaterializeResult(value=tables)
+
+    return [power_readings, power_rollups, power_events, power_windows]

@@ -1,0 +1,56 @@
+"""Power's job: a house and its charger, a charger alone, and the same again."""
+
+from __future__ import annotations
+
+from cph50_pipeline.definitions import build_defs
+from cph50_pipeline.defs.jobs import POWER_JOB
+from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
+from cph50_pipeline.defs.reading_files import reading_months
+from cph50_pipeline.defs.resources import HomeAssistant
+from cph50_pipeline.power.meters import CHARGER
+from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, materializations
+
+JANUARY = "2026-01"
+
+
+def with_house(home: Home, *, is_there: bool) -> Home:
+    """The household with the simulator's Home Assistant, or with none."""
+    simulator = home.simulator
+    resource = HomeAssistant(
+        url=simulator.home_assistant_url if is_there else None,
+        token=simulator.home_assistant_token if is_there else None,
+        state_dir=str(home.settings.private_dir),
+    )
+    home.__dict__["defs"] = build_defs(
+        home.settings, {"chargepoint": home.chargepoint, "home_assistant": resource}
+    )
+    return home
+
+
+def meters(home: Home, month: str) -> set[str]:
+    return set(home.store().need_month(ROLLUPS, month)["meter"].to_pylist())
+
+
+def test_a_charger_alone_has_rollups_and_windows_of_every_month(collected: Home) -> None:
+    home = with_house(collected, is_there=False)
+    result = home.run(MONTHS, job=POWER_JOB)
+    assert result.success, failure_texts(result)
+    assert reading_months(home.store()) == []
+    for month in MONTHS[1:]:
+        assert meters(home, month) == {CHARGER}
+        windows = home.store().need_month(WINDOWS, month).to_pylist()
+        assert {row["days"] for row in windows} == {7, 30, 365}
+        assert home.store().need_month(EVENTS, month) == []
+    assert home.store().meters(600).main_power == "home.power"  # as the example declares it
+
+
+def test_a_house_has_all_of_its_meters_and_rolling_up_again_changes_no_file(collected: Home) -> None:
+    home = with_house(collected, is_there=True)
+    result = home.run([JANUARY], job=POWER_JOB)
+    assert result.success, failure_texts(result)
+    assert {CHARGER, "home.power", "home.energy", "home.voltage"} <= meters(home, JANUARY)
+    [made] = materializations(home.instance, "power_readings", JANUARY)
+    assert made.metadata["dagster/row_count"].value > 5000
+    before = {path: data for path, data in home.files().items() if path.startswith("power/")}
+    assert home.run([JANUARY], job=POWER_JOB, only=["power_rollups", "power_events", "power_windows"]).success
+    assert {path: data for path, data in home.files().items() if path.startswith("power/")} == before
