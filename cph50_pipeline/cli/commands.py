@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_month
-from cph50_pipeline.cli import FAILED, output, vehicles
+from cph50_pipeline.cli import FAILED, output, power, vehicles
 from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.cli.review import review
 from cph50_pipeline.cli.training import train
@@ -188,6 +188,7 @@ app.command()(vehicles.label)
 app.command()(vehicles.unlabel)
 vehicles.app.command()(review)
 app.add_typer(vehicles.app, name="vehicles")
+app.add_typer(power.app, name="power")
 app.command(name="import")(vehicles.import_labels)
 app.command()(train)
 

@@ -1,0 +1,7 @@
+"""`cph50 power`: the commands about the house's meters. What each does is in its own module."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(help="The house's meters.", no_args_is_help=True, rich_markup_mode=None)
