@@ -4,34 +4,30 @@ Level-triggered: each month's newest materialization says by what it was named, 
 the files say now is named again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 
 import dagster as dg
-from dagster import RunsFilter
 
-from cph50_pipeline.charging.watching import may_start
-from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.assets.external import VEHICLE_LABELS
-from cph50_pipeline.defs.attempts import attempts
-from cph50_pipeline.defs.attribution_inputs import INPUTS, AttributionInputs, digest_of
+from cph50_pipeline.defs.attribution_inputs import AttributionInputs, digest_of
+from cph50_pipeline.defs.due_months import (
+    Due,
+    Made,
+    in_hand,
+    inputs_of,
+    newest_by_month,
+    newest_made,
+    requests,
+)
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, Job
 from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES
-from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG, months_of_run
-from cph50_pipeline.defs.sensors import NOT_FINISHED
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings
 
 EVERY_SECONDS = 60
-INPUTS_TAG = "cph50/inputs"
 IN_FORCE = "Sessions are named by labels, cars and model as they are"
-
-Due = list[tuple[str, str]]
-"""Months to name again, in order, each with the digest of what they are to be named by."""
-Namings = Mapping[str, dg.EventLogRecord]
-"""The newest materialization of each month's classifications."""
 
 
 def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
@@ -56,14 +52,15 @@ def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.
             inputs = AttributionInputs.of(store)
         except BadInputError as error:
             return dg.SkipReason(f"{error} The cars in force stay in force.")
-        named = _newest_namings(context.instance)
+        named = newest_made(context.instance, CLASSIFICATIONS.asset)
         due = _due(context.instance, store, inputs, months, named)
-        left_alone = _in_hand(context.instance, named)
-        requests = list(_requests(context.instance, [d for d in due if d[0] not in left_alone]))
+        left_alone = in_hand(context.instance, ATTRIBUTION_JOB, named)
+        mine = [one for one in due if one[0] not in left_alone]
+        wanted = list(requests(context.instance, mine, datetime.now(UTC)))
         waiting = f"{due[0][0]} is due: a run is naming it, or failed and is tried again" if due else None
         return dg.SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else dg.SkipReason(waiting or IN_FORCE),
+            run_requests=wanted,
+            skip_reason=None if wanted else dg.SkipReason(waiting or IN_FORCE),
             cursor=context.cursor if due else seen,
             asset_events=_label_events(context.instance, store),
         )
@@ -82,81 +79,23 @@ def _fingerprint(instance: dg.DagsterInstance, store: Store, months: Sequence[st
     return digest_of(repr([files, months, known]).encode())
 
 
-def _newest_namings(instance: dg.DagsterInstance) -> Namings:
-    newest = _newest_by_month(instance, CLASSIFICATIONS.asset)
-    wanted = dg.AssetRecordsFilter(dg.AssetKey(CLASSIFICATIONS.asset), storage_ids=list(newest.values()))
-    records = instance.fetch_materializations(wanted, limit=len(newest)).records if newest else []
-    return {str(record.partition_key): record for record in records}
-
-
 def _due(
     instance: dg.DagsterInstance,
     store: Store,
     inputs: AttributionInputs,
     months: Sequence[str],
-    named: Namings,
+    named: Made,
 ) -> Due:
     """The months that are not named by these inputs, or whose cache was not made from that."""
-    cached = _newest_by_month(instance, CACHE.asset)
+    cached = newest_by_month(instance, CACHE.asset)
     found = []
     for month in months:
         digest = inputs.digest(c.session_id for c in store.read_month_if_whole(CLASSIFICATIONS, month) or [])
         naming = named.get(month)
-        is_in_force = naming is not None and _inputs_of(naming) == digest
+        is_in_force = inputs_of(naming) == digest
         if naming is None or not is_in_force or cached.get(month, 0) < naming.storage_id:
             found.append((month, digest))
     return found
-
-
-def _in_hand(instance: dg.DagsterInstance, named: Namings) -> set[str]:
-    """The months that a run is about to name, or has named and is about to cache; what it leaves, a later tick sees."""
-    unfinished = [r.dagster_run for r in instance.get_run_records(RunsFilter(statuses=NOT_FINISHED))]
-    about_to = (months_of_run(run.tags) for run in unfinished if run.job_name == ATTRIBUTION_JOB)
-    run_ids = {run.run_id for run in unfinished}
-    return {*chain.from_iterable(about_to), *(m for m, naming in named.items() if naming.run_id in run_ids)}
-
-
-def _inputs_of(naming: dg.EventLogRecord) -> str | None:
-    made = naming.asset_materialization
-    noted = made.metadata.get(INPUTS) if made is not None else None
-    return None if noted is None else str(noted.value)
-
-
-def _newest_by_month(instance: dg.DagsterInstance, asset: str) -> Mapping[str, int]:
-    """The storage id of each month's newest materialization: one question for the whole history."""
-    return instance.get_latest_storage_id_by_partition(
-        dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
-    )
-
-
-def _requests(instance: dg.DagsterInstance, due: Due) -> Iterator[dg.RunRequest]:
-    now = datetime.now(UTC)
-    for span in _spans(due):
-        yield from _requests_of(instance, span, now)
-
-
-def _requests_of(instance: dg.DagsterInstance, span: Due, now: datetime) -> Iterator[dg.RunRequest]:
-    """A run for the span; for each half of one that failed, so that a month that cannot be named holds up no other."""
-    first, last = span[0][0], span[-1][0]
-    content = digest_of(repr(span).encode())
-    earlier = attempts(instance, {INPUTS_TAG: content, FIRST_MONTH_TAG: first})
-    if len(span) > 1 and earlier and earlier[0].outcome == "failure":
-        middle = len(span) // 2
-        yield from _requests_of(instance, span[:middle], now)
-        yield from _requests_of(instance, span[middle:], now)
-    elif may_start(earlier, now):
-        yield dg.RunRequest(tags={INPUTS_TAG: content, FIRST_MONTH_TAG: first, LAST_MONTH_TAG: last})
-
-
-def _spans(due: Due) -> list[Due]:
-    """The months in spans without a gap, each of which one run can name."""
-    spans: list[Due] = []
-    for month, digest in due:
-        if spans and shift_month(spans[-1][-1][0], 1) == month:
-            spans[-1].append((month, digest))
-        else:
-            spans.append([(month, digest)])
-    return spans
 
 
 def _label_events(instance: dg.DagsterInstance, store: Store) -> list[dg.AssetMaterialization]:

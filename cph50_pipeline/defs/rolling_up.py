@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _WIDER: tuple[Resolution, ...] = ("hour", "day")
-_MONTHS_BEFORE = 13
+MONTHS_BEFORE = 13
 """In which the days of the longest window lie, whatever day of its month it ends with."""
 
 
@@ -81,7 +81,7 @@ def roll_windows(store: Store, month: str, config: MeterConfig) -> pa.Table:
     """
     import pyarrow as pa
 
-    months = [shift_month(month, -back) for back in range(_MONTHS_BEFORE, -1, -1)]
+    months = [shift_month(month, -back) for back in range(MONTHS_BEFORE, -1, -1)]
     stored = {of: table for of in months if (table := store.read_month(ROLLUPS, of)) is not None}
     last_day = _last_day(stored[month], store) if month in stored else None
     if last_day is None:

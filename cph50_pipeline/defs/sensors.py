@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from logging import Logger
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import RunsFilter
 
 from cph50_pipeline.charging.activity import is_news, open_sessions
 from cph50_pipeline.charging.answers import ChargingStatus
@@ -29,6 +29,7 @@ from cph50_pipeline.civil_time import format_instant, from_epoch_ms, month_of, s
 from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
 from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
+from cph50_pipeline.defs.due_months import NOT_FINISHED
 from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB, Job, update_run_config
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
 from cph50_pipeline.defs.publishing import publisher_of
@@ -49,13 +50,6 @@ SUBJECT_TAG = "cph50/subject"
 PURPOSE_TAG = "cph50/purpose"
 SESSION_TAG = "cph50/session"
 PUBLICATION_TAGS = {PURPOSE_TAG: "publication"}
-NOT_FINISHED = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True)

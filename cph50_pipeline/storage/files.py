@@ -45,6 +45,8 @@ class _Files(Protocol):
 
     def remove(self, relative_path: str) -> bool: ...
 
+    def stamp(self, relative_path: str) -> object | None: ...
+
     def walk(self, folder: str, *, private: bool) -> Iterator[str]: ...
 
 
@@ -98,6 +100,15 @@ class DataRoot:
             TransientError, PermanentError: when it is there, or may be, and could not be read.
         """
         return self._files.read(check_relative(relative_path))
+
+    def stamp(self, relative_path: str) -> object | None:
+        """What becomes another when a file is replaced, told without reading it; None when there is no such file.
+
+        Raises:
+            BadInputError: when the path leads out of the data root.
+            TransientError, PermanentError: when nothing could be told.
+        """
+        return self._files.stamp(check_relative(relative_path))
 
     def write(self, relative_path: str, data: bytes) -> Written:
         """Put a file in place, whole; equal bytes are left untouched.
@@ -211,6 +222,15 @@ class _LocalFiles:
 
     def remove(self, relative_path: str) -> bool:
         return atomic_remove(self._folder / relative_path)
+
+    def stamp(self, relative_path: str) -> object | None:
+        try:
+            found = (self._folder / relative_path).stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise file_error(error, "read", relative_path) from error
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def walk(self, folder: str, *, private: bool) -> Iterator[str]:
         for parent, folders, names in os.walk(self._folder / folder, onerror=_raise_unless_absent):

@@ -59,6 +59,14 @@ class ObjectStore:
             self._store.rm_file(f"{self._base}/{relative_path}")
         return True
 
+    def stamp(self, relative_path: str) -> object | None:
+        """What the store tells of an object without sending it; None when there is none."""
+        with self._typed("read", relative_path):
+            try:
+                return str(self._store.ukey(f"{self._base}/{relative_path}"))
+            except FileNotFoundError:
+                return None
+
     def walk(self, folder: str, *, private: bool) -> Iterator[str]:
         """Paths, relative to the URL, of all objects below a folder, the private part included or not."""
         with self._typed("listed", folder or "the data root"):

@@ -11,9 +11,10 @@ import pytest
 from dagster._core.events import StepMaterializationData
 
 from cph50_pipeline.defs.assets.external import VEHICLE_LABELS
-from cph50_pipeline.defs.hand_edited import FIRST_MONTH_TAG, IN_FORCE, LAST_MONTH_TAG
+from cph50_pipeline.defs.hand_edited import IN_FORCE
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, SESSION_JOB
 from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES
+from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG
 from cph50_pipeline.defs.reconcile import reconcile
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE, VEHICLES_FILE
 from cph50_pipeline.defs.updating import UpdateConfig
