@@ -21,10 +21,12 @@ MONTH_TIMEOUT_SECONDS = 600.0
 REPOSITORY_TIMEOUT_SECONDS = 300.0
 HAND_EDITED_TIMEOUT_SECONDS = 60.0
 MODEL_TIMEOUT_SECONDS = 600.0
+SPOOL_TIMEOUT_SECONDS = 30.0
 # Long enough that a probe by `is_held`, which takes the lock for an instant, is not mistaken for a holder.
 NO_WAIT_SECONDS = 0.5
 REPOSITORY = "repository"
 COLLECTOR = "collector"
+HOME_COLLECTOR = "home-collector"
 HAND_EDITED = "hand-edited"
 MODEL = "model"
 
@@ -141,6 +143,26 @@ class Locks:
             LockedError: when another process collects.
         """
         with self._hold(COLLECTOR, "the collector", timeout_seconds):
+            yield
+
+    @contextmanager
+    def home_collector(self, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock of the one collector of the house's meters.
+
+        Raises:
+            LockedError: when another process collects.
+        """
+        with self._hold(HOME_COLLECTOR, "the collector of the house's meters", timeout_seconds):
+            yield
+
+    @contextmanager
+    def spool(self, timeout_seconds: float = SPOOL_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the lock of the collected readings that nobody took in yet, for an instant.
+
+        Raises:
+            LockedError: when another process still holds it after `timeout_seconds`.
+        """
+        with self._hold("spool", "the readings that wait to be taken in", timeout_seconds):
             yield
 
     def is_held(self, name: str) -> bool:
