@@ -48,6 +48,14 @@ class LastSession(BaseModel):
     connected: bool
     charging: bool
 
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the charger was looked at; None where the file's time is none."""
+        try:
+            return parse_instant(self.timestamp)
+        except BadInputError:
+            return None
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -100,12 +108,9 @@ def state_differs(one: LastSession | None, other: LastSession) -> bool:
 
 def is_worth_writing(before: LastSession | None, now: LastSession) -> bool:
     """Whether the file should be rewritten: the state changed, or the last writing is ten minutes old."""
-    if before is None or state_differs(before, now):
-        return True
-    try:
-        return parse_instant(now.timestamp) - parse_instant(before.timestamp) >= REWRITE_AFTER
-    except BadInputError:
-        return True  # what is there cannot be dated, so it is replaced
+    if before is None or before.looked_at is None or state_differs(before, now):
+        return True  # also what cannot be dated is replaced
+    return parse_instant(now.timestamp) - before.looked_at >= REWRITE_AFTER
 
 
 @dataclass(frozen=True, slots=True)

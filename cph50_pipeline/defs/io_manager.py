@@ -54,7 +54,7 @@ class HouseholdFiles(dg.IOManager):
                 }
             file = _FILES[asset]
             months = sorted(context.asset_partition_keys)
-            self.store.hold_months(months)
+            self.store.hold(file, months)
             if _wants_frame(context):
                 return self.store.read_frame(file, months)
             return {month: self.store.need_month(file, month) for month in months}

@@ -1,11 +1,13 @@
 """The jobs people, schedules and sensors start: one selection of assets, several reasons to run it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
 from cph50_pipeline.defs.training_inputs import TrainingConfig
 from cph50_pipeline.defs.updating import UpdateConfig
+from cph50_pipeline.power.data_points import PowerFile
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -14,7 +16,9 @@ MONTH_ASSETS = dg.AssetSelection.assets(
     "chargepoint_activity", "session_samples", "vehicle_classifications", "charging_energy", "session_cache"
 )
 ATTRIBUTION_ASSETS = dg.AssetSelection.assets("vehicle_classifications", "charging_energy", "session_cache")
-POWER_ASSETS = dg.AssetSelection.assets("power_readings", "power_rollups", "power_events", "power_windows")
+POWER_ASSETS = dg.AssetSelection.assets(
+    "power_readings", "power_rollups", "power_events", "power_windows", "power_files"
+)
 REPORT_ASSETS = dg.AssetSelection.assets("unclassified_sessions", "vehicle_digest")
 # The files were held against their rules before they replaced the last good ones. What a run for one session asks again
 # of the disk is the file that people read: each further check is three more events in Dagster's log, and all of them
@@ -36,6 +40,8 @@ PUBLISH_JOB = "publish_job"
 
 REBUILD_TAG = "cph50/rebuild"
 """Marks a run of `cph50 rebuild`; its value is the zone."""
+RETENTION_TAG = "cph50/retention"
+"""Marks a run that thins old readings on purpose."""
 
 
 JOB_NAMES = (
@@ -59,6 +65,11 @@ def update_run_config(config: UpdateConfig) -> dict[str, Any]:
 def training_run_config(config: TrainingConfig) -> dict[str, Any]:
     """Run config that tells `vehicle_classifier` what it may do."""
     return {"ops": {"vehicle_classifier": {"config": config.model_dump(exclude_defaults=True)}}}
+
+
+def power_run_config(files: Sequence[PowerFile]) -> dict[str, Any]:
+    """Run config that tells `power_files` which of the four files to make."""
+    return {"ops": {"power_files": {"config": {"files": [*files]}}}}
 
 
 Job: TypeAlias = "dg.JobDefinition | UnresolvedAssetJobDefinition"

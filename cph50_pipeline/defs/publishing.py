@@ -80,6 +80,7 @@ def publisher_of(settings: Settings, store: Store) -> Publisher:
         locks=store.locks,
         publish_delay_minutes=settings.publish_delay_minutes,
         own_months=store.held_months,
+        owns_power=store.holds_power,
     )
 
 

@@ -44,10 +44,36 @@ def read_readings(store: Store, month: str) -> Readings:
     Raises:
         BadInputError: one of its files is damaged; names it.
     """
-    folded = store.root.read(_month_path(month))
-    parts = [] if folded is None else [_read_month(folded, _month_path(month))]
-    parts += [load_lines(store.root.read(path) or b"", path) for path in _day_paths(store, month)]
-    return reduce(merge, parts, Readings.of({}))
+    return reduce(merge, (read_file(store, path) for path in reading_paths(store, month)), Readings.of({}))
+
+
+def reading_paths(store: Store, month: str) -> list[str]:
+    """The files of a month's readings: the table, then the days."""
+    return [*([_month_path(month)] if is_folded(store, month) else []), *_day_paths(store, month)]
+
+
+def read_file(store: Store, path: str) -> Readings:
+    """The readings in one of these files; none when it is gone.
+
+    Raises:
+        BadInputError: it is damaged; names it.
+    """
+    if not path.endswith(".parquet"):
+        return store.read_file(path, load_lines) or Readings.of({})
+    data = store.root.read(path)  # not kept: a month by the second takes much room
+    return Readings.of({}) if data is None else _read_month(data, path)
+
+
+def readings_around(store: Store, month: str) -> Readings:
+    """The readings of a month and of the nearest stored months on either side.
+
+    Raises:
+        BadInputError: a file of one of them is damaged; names it.
+    """
+    months = reading_months(store)
+    before, after = [m for m in months if m < month][-1:], [m for m in months if m > month][:1]
+    wanted = [*before, *([month] if month in months else []), *after]
+    return reduce(merge, (read_readings(store, of) for of in wanted), Readings.of({}))
 
 
 def write_readings(store: Store, month: str, readings: Readings, *, is_over: bool) -> list[str]:
@@ -64,7 +90,7 @@ def write_readings(store: Store, month: str, readings: Readings, *, is_over: boo
         BadInputError: a reading lies outside the month; nothing was written.
     """
     _check_inside(store, month, readings)
-    store.hold_months([month])
+    store.hold_power()
     if not (is_over or is_folded(store, month)):
         return _changed(store, _days(store, month, readings))
     path = _month_path(month)

@@ -6,9 +6,7 @@ on the next one stored, too: for how long its last reading stands, what comes ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from cph50_pipeline.charging.counter import EnergyCounter
@@ -21,7 +19,7 @@ from cph50_pipeline.civil_time import (
     shift_month,
 )
 from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
-from cph50_pipeline.defs.reading_files import read_readings, reading_months
+from cph50_pipeline.defs.reading_files import readings_around
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.buckets import Resolution, edges
 from cph50_pipeline.power.charger import charger_series
@@ -49,9 +47,8 @@ def roll_up(store: Store, month: str, config: MeterConfig) -> pa.Table:
     Raises:
         BadInputError: a file of the month or of one beside it is damaged.
     """
-    marked = mark_states(_with_neighbours(store, month), config)
+    every = marked_readings(store, month, config)
     begins, ends = month_bounds(month, store.zone)
-    every = merge(marked, _charger(store, month, _newest(marked.between(begins, ends))))
     made: dict[tuple[str, Resolution], Rollup] = {}
     for id_, series in every.series.items():
         if id_ not in config.meters:
@@ -63,13 +60,24 @@ def roll_up(store: Store, month: str, config: MeterConfig) -> pa.Table:
     return rollups_table(made)
 
 
+def marked_readings(store: Store, month: str, config: MeterConfig) -> Readings:
+    """The readings of a month with their states, those beside it that tell of it, and the charger as a meter.
+
+    Raises:
+        BadInputError: a file of the month or of one beside it is damaged.
+    """
+    marked = mark_states(readings_around(store, month), config)
+    newest = _newest(marked.between(*month_bounds(month, store.zone)))
+    return merge(marked, _charger(store, month, newest))
+
+
 def month_events(store: Store, month: str, config: MeterConfig) -> list[Event]:
     """The events that begin in a month.
 
     Raises:
         BadInputError: a file of the month or of one beside it is damaged.
     """
-    marked = mark_states(_with_neighbours(store, month), config)
+    marked = mark_states(readings_around(store, month), config)
     return [event for event in events_of(marked, config) if month_of(event.start, store.zone) == month]
 
 
@@ -113,14 +121,6 @@ def _following(day: date, store: Store) -> datetime:
     return day_start(day + timedelta(days=1), store.zone)
 
 
-def _with_neighbours(store: Store, month: str) -> Readings:
-    """The readings of a month and of the nearest stored months on either side."""
-    months = reading_months(store)
-    before, after = [m for m in months if m < month][-1:], [m for m in months if m > month][:1]
-    wanted = [*before, *([month] if month in months else []), *after]
-    return reduce(merge, (read_readings(store, of) for of in wanted), Readings.of({}))
-
-
 def _newest(readings: Readings) -> datetime | None:
     at = max((int(series.at[-1]) for series in readings.series.values()), default=None)
     return None if at is None else from_epoch_ms(at)
@@ -130,8 +130,7 @@ def _charger(store: Store, month: str, newest: datetime | None) -> Readings:
     """The charger as a meter, as far as the answers of a month tell; nothing where there are none.
 
     Args:
-        newest: The month's newest reading of another meter: while the month is open the charger is known until then,
-            or until it last said something itself.
+        newest: The month's newest reading of another meter.
     """
     if store.read_month(ACTIVITY, month) is None:
         return Readings.of({})
@@ -143,16 +142,25 @@ def _charger(store: Store, month: str, newest: datetime | None) -> Readings:
         if counter.end > begins
     ]
     is_over = store.activity(month).closed or any(m > month for m in store.stored_months(ACTIVITY))
-    known_until = (
-        ends if is_over else min(ends, _latest([counter.end for counter in counters], newest, begins))
-    )
+    told = max([begins, *(counter.end for counter in counters)])
+    known_until = ends if is_over else min(ends, max(told, _looked_at(store, newest) or told))
     if known_until <= begins:
         return Readings.of({})
     return Readings.of({CHARGER: charger_series(counters, begins, known_until)})
 
 
-def _latest(told: Iterable[datetime], newest: datetime | None, begins: datetime) -> datetime:
-    return max([begins, *told, *([] if newest is None else [newest])])
+def _looked_at(store: Store, newest: datetime | None) -> datetime | None:
+    """Up to when a charger that says nothing is known to draw nothing, in an open month.
+
+    That is as long as the other meters tell, where somebody looked at the charger since, and else to the beginning of
+    the day of the last look: its files then change once a day, not with every look.
+    """
+    state = store.last_session()
+    looked = None if state is None else state.looked_at
+    if looked is None:
+        return newest
+    midnight = day_start(local_date(looked, store.zone), store.zone)
+    return midnight if newest is None else max(midnight, min(newest, looked))
 
 
 def _counters(store: Store, month: str) -> list[EnergyCounter]:

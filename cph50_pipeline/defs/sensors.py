@@ -34,13 +34,12 @@ from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB, Job, update_run_c
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.resources import ChargePoint
-from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.store import STATE_FILE, Store
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.settings import PublishMode, Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
 
-STATE_FILE = "last_session.json"
 SESSION_ID_FILE = ".last_session_id.json"
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
 REPOSITORY_SECONDS = 2.0
@@ -180,7 +179,7 @@ def _attribution(session: ChargingStatus | None, store: Store) -> tuple[str | No
 
 
 def _write_state(seen: Observation, store: Store) -> tuple[LastSession, bool]:
-    before = _read_state(store)
+    before = store.last_session()
     state = last_session(seen, before, store.zone)
     changed = state_differs(before, state)
     if is_worth_writing(before, state):
@@ -201,14 +200,6 @@ def _write_session_id(session_id: str, at: datetime, store: Store) -> bool:
     stamp = format_instant(at.replace(microsecond=0))
     store.write_document(SESSION_ID_FILE, {"session_id": session_id, "timestamp": stamp})
     return True
-
-
-def _read_state(store: Store) -> LastSession | None:
-    try:
-        document = store.read_document(STATE_FILE)
-        return None if document is None else LastSession.model_validate(document)
-    except (BadInputError, ValueError):
-        return None  # damaged: the next writing replaces it
 
 
 def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:

@@ -19,8 +19,9 @@ from cph50_pipeline.charging.collection import CollectionRecord, collection_path
 from cph50_pipeline.charging.model import Session
 from cph50_pipeline.charging.rules import Violation
 from cph50_pipeline.charging.sessions import read_sessions
+from cph50_pipeline.charging.watching import LastSession
 from cph50_pipeline.civil_time import shift_month
-from cph50_pipeline.defs.month_files import ACTIVITY, MonthFile
+from cph50_pipeline.defs.month_files import ACTIVITY, POWER_FILES, MonthFile
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.settings import Settings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 VEHICLES_FILE = "vehicle_config.json"
 LABELS_FILE = "session_vehicle_map.json"
 METERS_FILE = "meters.json"
+STATE_FILE = "last_session.json"
 CLASSIFIER_FILE = "classifier_summary.json"
 PREVIOUS_CLASSIFIER_FILE = "classifier_previous.json"
 
@@ -68,6 +70,7 @@ class Store:
     _held: ExitStack = field(default_factory=ExitStack)
     _held_months: frozenset[str] = frozenset()
     _holds_model: bool = False
+    _holds_power: bool = False
     _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -108,6 +111,32 @@ class Store:
             self._held.enter_context(self.locks.model())
             self._holds_model = True
 
+    def hold_power(self) -> None:
+        """Take the lock of all power files until the store closes; a second call costs nothing.
+
+        Raises:
+            LockedError: another run keeps them for too long.
+        """
+        if not self._holds_power:
+            self._held.enter_context(self.locks.power())
+            self._holds_power = True
+
+    def hold(self, file: MonthFile, months: Iterable[str]) -> None:
+        """Take the lock under which a file's months are written.
+
+        Raises:
+            LockedError: another run keeps it for too long.
+        """
+        if file.asset in POWER_FILES:
+            self.hold_power()
+        else:
+            self.hold_months(months)
+
+    @property
+    def holds_power(self) -> bool:
+        """Whether this store has locked the power files."""
+        return self._holds_power
+
     def stored_months(self, file: MonthFile) -> list[str]:
         """The months that have this file, sorted."""
         return [file.month(path) for path in self.root.list(f"{file.folder}/", f".{file.form}")]
@@ -118,7 +147,7 @@ class Store:
         Raises:
             BadInputError: the file is there and cannot be used.
         """
-        return self._read(file.path(month), file.parse)
+        return self.read_file(file.path(month), file.parse)
 
     def need_month(self, file: MonthFile, month: str) -> Any:
         """The value of a month's file.
@@ -162,7 +191,7 @@ class Store:
         Raises:
             PermanentError: a rule is broken; names month, subject and rule.
         """
-        self.hold_months(values)
+        self.hold(file, values)
         broken = [
             violation
             for month, value in sorted(values.items())
@@ -203,7 +232,7 @@ class Store:
 
     def collection_at(self, path: str) -> CollectionRecord | None:
         """The record in a session file; None when there is none."""
-        return self._read(path, lambda data, name: CollectionRecord.read(load_json(data, name), name))
+        return self.read_file(path, lambda data, name: CollectionRecord.read(load_json(data, name), name))
 
     def collection_if_whole(self, path: str) -> CollectionRecord | None:
         """The record in a session file, None when there is none or it is damaged."""
@@ -258,9 +287,17 @@ class Store:
         document = self.read_document(METERS_FILE)
         return MeterConfig.read({} if document is None else document, METERS_FILE, interval_seconds)
 
+    def last_session(self) -> LastSession | None:
+        """The charger when it was last looked at; None when it never was, or the file is damaged."""
+        try:
+            document = self.read_document(STATE_FILE)
+            return None if document is None else LastSession.model_validate(document)
+        except (BadInputError, ValueError):
+            return None  # the next look replaces it
+
     def read_document(self, path: str) -> Any | None:
         """A JSON file of the data root; None when there is none."""
-        return self._read(path, load_json)
+        return self.read_file(path, load_json)
 
     def write_document(self, path: str, document: object) -> Written:
         """Write a JSON file of the data root."""
@@ -290,7 +327,12 @@ class Store:
             after = change(before)
             return after != before and self.write_document(path, after).changed
 
-    def _read(self, path: str, parse: Any) -> Any | None:
+    def read_file(self, path: str, parse: Callable[[bytes, str], Any]) -> Any | None:
+        """A file's value, None when there is none; what did not change is parsed once.
+
+        Args:
+            parse: Bytes and a name for messages to the value; raises BadInputError.
+        """
         data = self.root.read(path)
         if data is None:
             return None

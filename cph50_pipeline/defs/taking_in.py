@@ -16,11 +16,18 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from cph50_pipeline.charging.fields import Instant
-from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, month_range
-from cph50_pipeline.defs.reading_files import is_folded, read_readings, reading_months, write_readings
+from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, month_range, shift_month
+from cph50_pipeline.defs.reading_files import (
+    is_folded,
+    read_readings,
+    reading_months,
+    readings_around,
+    write_readings,
+)
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.meters import MeterConfig, canonical
 from cph50_pipeline.power.readings import Readings, collect, merge
+from cph50_pipeline.power.states import mark_states
 from cph50_pipeline.sources.catch_up import catch_up
 from cph50_pipeline.sources.home_source import HomeSource, StateRow
 from cph50_pipeline.sources.state_file import StateFile
@@ -79,6 +86,22 @@ def take_in(
     return sorted(changed | _fold(store, span.now))
 
 
+def mark_months(store: Store, months: Iterable[str], config: MeterConfig) -> None:
+    """Store the readings of months, and of those beside them, with the states that all of them together tell.
+
+    An outage is known to be one when it has lasted, and a limit in `meters.json` may have been corrected.
+
+    Raises:
+        BadInputError: a month is damaged; those before it are done.
+    """
+    stored = reading_months(store)
+    beside = {shift_month(month, shift) for month in months for shift in (-1, 0, 1)}
+    for month in sorted(beside.intersection(stored)):
+        begins, ends = month_bounds(month, store.zone)
+        marked = mark_states(readings_around(store, month), config)
+        write_readings(store, month, marked.between(begins, ends), is_over=False)
+
+
 def _last_seen(store: Store, config: MeterConfig, seen: Seen | None) -> dict[str, datetime]:
     """Up to when the meters are known: as was noted, else their newest reading in the newest months that has one."""
     known = dict(seen.meters) if seen is not None else {}
@@ -115,7 +138,7 @@ def _by_month(store: Store, readings: Readings) -> Iterator[tuple[str, Readings]
 
 
 def _add(store: Store, month: str, readings: Readings) -> set[str]:
-    store.hold_months([month])
+    store.hold_power()
     together = merge(read_readings(store, month), readings)
     return {month} if write_readings(store, month, together, is_over=False) else set()
 
@@ -125,6 +148,6 @@ def _fold(store: Store, now: datetime) -> set[str]:
     current = month_of(now, store.zone)
     over = [month for month in reading_months(store) if month < current and not is_folded(store, month)]
     for month in over:
-        store.hold_months([month])
+        store.hold_power()
         write_readings(store, month, read_readings(store, month), is_over=True)
     return set(over)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.fields import rounded
 from cph50_pipeline.civil_time import day_bounds, day_start, from_epoch_ms, to_epoch_ms
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.buckets import Resolution, edges
 from cph50_pipeline.power.events import Event
 from cph50_pipeline.power.meters import Meter, MeterConfig
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from cph50_pipeline.power.readings import Instants
 
 RollingFile = Literal["weekly", "monthly", "yearly"]
+PowerFile = Literal["daily", "weekly", "monthly", "yearly"]
+FILES: tuple[PowerFile, ...] = get_args(PowerFile)
 
 ROLLING: Mapping[RollingFile, tuple[Resolution, int]] = {
     "weekly": ("hour", 7),
@@ -33,6 +36,11 @@ ROLLING: Mapping[RollingFile, tuple[Resolution, int]] = {
 """Of each rolling file the resolution of its points, and how many days they cover."""
 
 _COVERAGE_DECIMALS = 4
+
+
+def path(file: PowerFile) -> str:
+    """Where one of the four files is, relative to the data root."""
+    return f"power/{file}.json"
 
 
 def rolling_edges(file: RollingFile, last_day: date, zone: ZoneInfo) -> Instants:
@@ -46,7 +54,7 @@ def rolling(
     rollups: Mapping[str, Rollup],
     events: Sequence[Event],
     config: MeterConfig,
-    last_update: datetime | None,
+    main: str,
     zone: ZoneInfo,
 ) -> dict[str, Any]:
     """A weekly, monthly or yearly file.
@@ -56,7 +64,7 @@ def rolling(
     Args:
         rollups: By meter, at least one, over the same edges: those of `rolling_edges`.
         events: Those that reach into the file's days.
-        last_update: The newest reading's instant; no file says when it was made.
+        main: The meter that is shown as the house's power.
     """
     import numpy as np
 
@@ -65,12 +73,13 @@ def rolling(
         return empty()
     shown = range(known[0], known[-1] + 1)
     cells = {id_: _cells(one, config.meters[id_], shown) for id_, one in rollups.items()}
-    starts = next(iter(rollups.values())).edges[shown.start : shown.stop]
-    return _document(_points(starts, cells, config, zone), events, last_update, zone)
+    bounds = next(iter(rollups.values())).edges
+    points = _points(bounds[shown.start : shown.stop], cells, main, zone)
+    return _document(points, events, from_epoch_ms(int(bounds[-1])), zone)
 
 
 def daily(
-    readings: Readings, events: Sequence[Event], config: MeterConfig, day: date, zone: ZoneInfo
+    readings: Readings, events: Sequence[Event], config: MeterConfig, main: str, day: date, zone: ZoneInfo
 ) -> dict[str, Any]:
     """The file of a civil day: a point for each reading of the house's power, as it was read.
 
@@ -80,8 +89,8 @@ def daily(
     Args:
         readings: Of the day, with what stood before it and the first of the day after.
         events: Those that reach into the day.
+        main: The meter that is shown as the house's power.
     """
-    main = config.main_power
     begins, ends = day_bounds(day, zone)
     read = readings[main].between(begins, ends)
     if not len(read):
@@ -93,7 +102,7 @@ def daily(
         for id_, series in readings.series.items()
         if id_ in config.meters
     }
-    points = _points(read.at, cells, config, zone)
+    points = _points(read.at, cells, main, zone)
     for point, value, state in zip(points, read.value.tolist(), read.state.tolist(), strict=True):
         point["power"] = rounded(value) if state == State.OK else None
     return _document(points, events, from_epoch_ms(int(read.at[-1])), zone)
@@ -102,6 +111,26 @@ def daily(
 def empty() -> dict[str, Any]:
     """A file of which nothing is known yet."""
     return {"data_points": [], "events": [], "last_update": None}
+
+
+def read(document: object, name: str) -> dict[str, Any]:
+    """One of the four files, parsed, as it is.
+
+    Raises:
+        BadInputError: it does not have their form.
+    """
+    fields = document if isinstance(document, dict) else {}
+    points = fields.get("data_points")
+    if (
+        "last_update" not in fields
+        or not isinstance(points, list)
+        or not all(isinstance(point, dict) and isinstance(point.get("timestamp"), str) for point in points)
+    ):
+        raise BadInputError(
+            f"{name} is not {{data_points, last_update}} with a timestamp in each point",
+            remedy="Materialize power_files again",
+        )
+    return fields
 
 
 def _between_points(series: Series, meter: Meter, begins: datetime, ends: datetime) -> Instants:
@@ -117,9 +146,8 @@ def _between_points(series: Series, meter: Meter, begins: datetime, ends: dateti
 
 
 def _points(
-    at: Instants, cells: Mapping[str, Sequence[dict[str, Any]]], config: MeterConfig, zone: ZoneInfo
+    at: Instants, cells: Mapping[str, Sequence[dict[str, Any]]], main: str, zone: ZoneInfo
 ) -> list[dict[str, Any]]:
-    main = config.main_power
     nothing = [_NOTHING] * len(at)
     others = sorted(cells.keys() - {main})
     return [

@@ -22,6 +22,7 @@ REPOSITORY_TIMEOUT_SECONDS = 300.0
 HAND_EDITED_TIMEOUT_SECONDS = 60.0
 MODEL_TIMEOUT_SECONDS = 600.0
 SPOOL_TIMEOUT_SECONDS = 30.0
+POWER_TIMEOUT_SECONDS = 600.0
 # Long enough that a probe by `is_held`, which takes the lock for an instant, is not mistaken for a holder.
 NO_WAIT_SECONDS = 0.5
 REPOSITORY = "repository"
@@ -29,6 +30,7 @@ COLLECTOR = "collector"
 HOME_COLLECTOR = "home-collector"
 HAND_EDITED = "hand-edited"
 MODEL = "model"
+POWER = "power"
 
 
 def run_lock_name(run_id: str) -> str:
@@ -136,6 +138,16 @@ class Locks:
             yield
 
     @contextmanager
+    def power(self, timeout_seconds: float = POWER_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the lock of all files of power: a month of it reads the months beside it.
+
+        Raises:
+            LockedError: when another run still holds it after `timeout_seconds`.
+        """
+        with self._hold(POWER, "the house's power", timeout_seconds):
+            yield
+
+    @contextmanager
     def collector(self, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
         """Hold the lock of the one collector.
 
@@ -169,7 +181,8 @@ class Locks:
         """Whether some living process holds a lock.
 
         Args:
-            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY`, `COLLECTOR`, `HAND_EDITED` or `MODEL`.
+            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY`, `COLLECTOR`, `HAND_EDITED`, `MODEL` or
+                `POWER`.
 
         Raises:
             BadInputError: when no lock can be called that.

@@ -15,8 +15,8 @@ from pathlib import Path
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.storage.damage import is_damaged
 from cph50_pipeline.storage.git import Git
-from cph50_pipeline.storage.layout import Cause, kind_of, published_places
-from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS, Locks, month_lock_name
+from cph50_pipeline.storage.layout import Cause, Group, kind_of, published_places
+from cph50_pipeline.storage.locks import POWER, REPOSITORY_TIMEOUT_SECONDS, Locks, month_lock_name
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
 from cph50_pipeline.storage.presence import Presence, Verdict
 from cph50_pipeline.storage.repository import Repository, open_repository
@@ -63,6 +63,7 @@ class Publisher:
         author: Who commits where git knows nobody.
         own_months: Months that the caller holds locked. Files of a month that another run holds are that run's to
             commit, when it is done with them.
+        owns_power: Whether the caller holds the lock of the power files; the same holds for these.
 
     Raises:
         BadInputError: for another mode.
@@ -76,6 +77,8 @@ class Publisher:
         publish_delay_minutes: int | None = None,
         author: Author | None = None,
         own_months: Collection[str] = (),
+        *,
+        owns_power: bool = False,
     ) -> None:
         if mode not in (OFF, LOCAL):
             raise BadInputError(
@@ -86,7 +89,7 @@ class Publisher:
         self._locks = locks
         self._presence = Presence(locks.private_dir, publish_delay_minutes)
         self._author = author or Author()
-        self._own_months = frozenset(own_months)
+        self._own_locks = {*map(month_lock_name, own_months), *([POWER] if owns_power else [])}
         self._withheld: tuple[str, ...] = ()
 
     @property
@@ -146,9 +149,9 @@ class Publisher:
         published: list[Change] = []
         is_caused = False
         self._withheld = tuple(sorted(change.path for change in changes if self._is_damaged(change)))
-        at_work = self._months_at_work(changes)
+        at_work = self._locks_of_others(changes)
         for change in changes:
-            if change.path in self._withheld or change.month in at_work:
+            if change.path in self._withheld or _lock_of(change) in at_work:
                 continue
             verdict = self._judge(repository, change, now)
             if verdict is not Verdict.HOLD:
@@ -165,9 +168,10 @@ class Publisher:
         before = committed.out if committed.code == 0 else None
         return self._presence.judge(change.kind, change.path, self._current(change), before, now)
 
-    def _months_at_work(self, changes: Sequence[Change]) -> set[str]:
-        others = {change.month for change in changes if change.month} - self._own_months
-        return {month for month in others if self._locks.is_held(month_lock_name(month))}
+    def _locks_of_others(self, changes: Sequence[Change]) -> set[str]:
+        """The locks by which other runs, now at work, hold some of the files."""
+        others = {name for change in changes if (name := _lock_of(change))} - self._own_locks
+        return {name for name in others if self._locks.is_held(name)}
 
     def _is_damaged(self, change: Change) -> bool:
         data = self._current(change)
@@ -217,6 +221,13 @@ class Publisher:
 
 _FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
 _COMMIT = ("--quiet", "--only", "--no-verify", "--cleanup=verbatim")
+
+
+def _lock_of(change: Change) -> str | None:
+    """The lock under which a file is written; None where there is none for as long as a run."""
+    if change.kind.group is Group.POWER:
+        return POWER
+    return month_lock_name(change.month) if change.month else None
 
 
 def _as_input(paths: Sequence[str]) -> bytes:

@@ -13,8 +13,8 @@ import pytest
 from cph50_pipeline.defs import sampling
 from cph50_pipeline.defs.jobs import SESSION_JOB
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
-from cph50_pipeline.defs.sensors import STATE_FILE, watch_charger
-from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE
+from cph50_pipeline.defs.sensors import watch_charger
+from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE, STATE_FILE
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.vehicles.classifier import KnownVehicle, TrackRecord, VehicleModel

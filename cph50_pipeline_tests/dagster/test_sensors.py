@@ -14,7 +14,8 @@ import pytest
 from cph50_pipeline.defs import sensors
 from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE
-from cph50_pipeline.defs.sensors import PURPOSE_TAG, SESSION_ID_FILE, SESSION_TAG, STATE_FILE, watch_charger
+from cph50_pipeline.defs.sensors import PURPOSE_TAG, SESSION_ID_FILE, SESSION_TAG, watch_charger
+from cph50_pipeline.defs.store import STATE_FILE
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline_tests.dagster.homes import EMBER, NOW, TIDE, Home, MakeHome, at, materializations
 

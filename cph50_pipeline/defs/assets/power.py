@@ -12,12 +12,15 @@ import dagster as dg
 from cph50_pipeline.civil_time import month_bounds
 from cph50_pipeline.defs.assets.common import GROUP_POWER, OWNERS, Materialized, per_month
 from cph50_pipeline.defs.failures import as_dagster_failure
+from cph50_pipeline.defs.power_files import PowerFilesConfig, files_summary, make_files
+from cph50_pipeline.defs.power_inputs import PowerInputs, attach_digests
+from cph50_pipeline.defs.power_summaries import describe_events, describe_readings, describe_rollups
 from cph50_pipeline.defs.reading_files import read_readings
 from cph50_pipeline.defs.reference_files import ensure_meters
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.defs.taking_in import Span, take_in
+from cph50_pipeline.defs.taking_in import Span, mark_months, take_in
 from cph50_pipeline.settings import Settings
 
 
@@ -38,20 +41,22 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
         context: dg.AssetExecutionContext, store: dg.ResourceParam[Store], home_assistant: HomeAssistant
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with as_dagster_failure():
-            store.hold_months(context.partition_keys)
+            store.hold_power()
             ensure_meters(store)
+            config = store.meters(interval_seconds)
             source = home_assistant.client()
+            changed: list[str] = []
             if source is not None:
                 span = Span(
                     now=datetime.now(UTC),
                     earliest=month_bounds(settings.history_start, settings.zone)[0],
                     interval_seconds=interval_seconds,
                 )
-                config = store.meters(interval_seconds)
-                take_in(store, source, config, span, Path(home_assistant.state_dir), context.log)
-            for month in context.partition_keys:
-                count = len(read_readings(store, month))
-                context.add_asset_metadata({"dagster/row_count": count}, partition_key=month)
+                changed = take_in(store, source, config, span, Path(home_assistant.state_dir), context.log)
+            mark_months(store, {*changed, *context.partition_keys}, config)
+            describe_readings(
+                context, {month: read_readings(store, month) for month in context.partition_keys}
+            )
         return dg.MaterializeResult()
 
     @dg.asset(
@@ -66,7 +71,11 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
     def power_rollups(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
         with as_dagster_failure():
             config = store.meters(interval_seconds)
+            inputs = PowerInputs(store, config)
+            digests = {month: inputs.digest(month) for month in context.partition_keys}
             tables = {month: roll_up(store, month, config) for month in context.partition_keys}
+        attach_digests(context, digests)
+        describe_rollups(context, tables, config.main_power)
         return dg.MaterializeResult(value=tables)
 
     @dg.asset(
@@ -82,6 +91,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
         with as_dagster_failure():
             config = store.meters(interval_seconds)
             events = {month: month_events(store, month, config) for month in context.partition_keys}
+        describe_events(context, events)
         return dg.MaterializeResult(value=events)
 
     @dg.asset(
@@ -96,7 +106,26 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
     def power_windows(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
         with as_dagster_failure():
             config = store.meters(interval_seconds)
+            inputs = PowerInputs(store, config)
+            digests = {month: inputs.windows_digest(month) for month in context.partition_keys}
             tables = {month: roll_windows(store, month, config) for month in context.partition_keys}
+        attach_digests(context, digests)
         return dg.MaterializeResult(value=tables)
 
-    return [power_readings, power_rollups, power_events, power_windows]
+    @dg.asset(
+        group_name=GROUP_POWER,
+        kinds={"json"},
+        owners=OWNERS,
+        code_version="1",
+        deps=["power_readings", "power_rollups", "power_events"],
+        description="Today as read, 7 days by hour, 30 and 365 days by day: the files that dashboards read.",
+    )
+    def power_files(
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[Store], config: PowerFilesConfig
+    ) -> Materialized:
+        with as_dagster_failure():
+            store.hold_power()
+            files = make_files(store, store.meters(interval_seconds), config.files)
+        return dg.MaterializeResult(value=files, metadata=files_summary(files))
+
+    return [power_readings, power_rollups, power_events, power_windows, power_files]

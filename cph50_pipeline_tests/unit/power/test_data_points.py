@@ -45,7 +45,7 @@ def day_of(
     taken: dict[str, Series], day: date = DAY, config: MeterConfig = HOME, zone: ZoneInfo = PACIFIC
 ) -> Any:
     marked = mark_states(Readings.of(taken), config)
-    return daily(marked, events_of(marked, config), config, day, zone)
+    return daily(marked, events_of(marked, config), config, config.main_power, day, zone)
 
 
 def file_of(
@@ -62,8 +62,7 @@ def file_of(
         id_: coarsen(rollup(one, config.meters[id_], base), wanted)
         for id_, one in Readings.of(taken).series.items()
     }
-    newest = max(from_epoch_ms(int(one.at[-1])) for one in taken.values())
-    return rolling(rollups, [], config, newest, zone)
+    return rolling(rollups, [], config, config.main_power, zone)
 
 
 def test_a_day_has_a_point_for_each_reading_of_the_house() -> None:
@@ -105,7 +104,7 @@ def test_the_first_point_of_a_day_holds_what_the_evening_left() -> None:
 def test_a_days_points_hold_its_energy(taken: Series, zone: ZoneInfo) -> None:
     day = local_date(from_epoch_ms(int(taken.at[len(taken) // 2])), zone)
     marked = mark_states(Readings.of({"home.power": taken}), HOME)
-    found = daily(marked, [], HOME, day, zone)["data_points"]
+    found = daily(marked, [], HOME, "home.power", day, zone)["data_points"]
     bounds = edges("day", *day_bounds(day, zone), zone)
     whole = rollup(marked["home.power"], HOME.meters["home.power"], bounds)
 
@@ -213,7 +212,7 @@ def test_a_month_has_a_point_a_day_from_the_first_that_is_known_to_the_last() ->
         ("2026-01-07", 3.0, 0.4167),
     ]
     assert found["data_points"][0]["energy_kwh"] == 36.0
-    assert found["last_update"] == "2026-01-07T10:00:00-08:00"
+    assert found["last_update"] == "2026-01-08T00:00:00-08:00"  # when its last day was over
 
 
 def test_a_house_of_which_nothing_is_known_is_null_while_the_charger_is_known() -> None:

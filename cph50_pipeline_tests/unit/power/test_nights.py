@@ -108,8 +108,8 @@ def files_of(readings: Readings, base: Rollup) -> dict[str, Any]:
     rollups = {
         file: {"home.power": coarsen(base, _within(rolling_edges(file, LAST, PACIFIC)))} for file in FILES
     }
-    files = {file: rolling(rollups[file], events, HOME, END, PACIFIC) for file in FILES}
-    return {**files, "daily": daily(readings, events, HOME, LAST, PACIFIC)}
+    files = {file: rolling(rollups[file], events, HOME, "home.power", PACIFIC) for file in FILES}
+    return {**files, "daily": daily(readings, events, HOME, "home.power", LAST, PACIFIC)}
 
 
 FILES: tuple[RollingFile, ...] = ("weekly", "monthly", "yearly")

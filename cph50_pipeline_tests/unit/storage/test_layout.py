@@ -50,10 +50,16 @@ def test_a_file_belongs_to_the_month_in_its_name(path: str, month: str | None) -
     assert kind.month_of(path) == month
 
 
-def test_only_state_files_and_the_run_log_do_not_cause_a_commit_by_any_change() -> None:
+def test_the_files_that_do_not_cause_a_commit_by_any_change() -> None:
     special = {kind.example: kind.cause for kind in KINDS if kind.cause is not Cause.CHANGE}
     assert special == {
         "last_session.json": Cause.STATE,
         ".last_session_id.json": Cause.STATE,
         "runs.json": Cause.NEVER,
+        "power/readings/2026-01-07.ndjson": Cause.NEVER,
+        "power/rollups/2026-01.parquet": Cause.NEVER,
+        "power/windows/2026-01.parquet": Cause.NEVER,
+        "power/events/2026-01.json": Cause.NEVER,
+        "power/daily.json": Cause.NEVER,
+        "power/weekly.json": Cause.NEVER,
     }
