@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.rules import Violation
-from cph50_pipeline.civil_time import month_bounds, month_of, to_epoch_ms
+from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, to_epoch_ms
 from cph50_pipeline.power.events import Event
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ENERGY_TOLERANCE_KWH = 1e-6
 _COVERAGE_TOLERANCE = 1e-9  # a share is a quotient
+_SUMMED_DAYS = 30
 
 
 def rollup_violations(month: str, table: pa.Table, zone: ZoneInfo) -> list[Violation]:
@@ -36,6 +37,38 @@ def window_violations(month: str, table: pa.Table, zone: ZoneInfo) -> list[Viola
         if not begins < end <= ends:
             found.append(_finds("inside_month", month, meter, "a window ends outside the month"))
     return sorted(set(found), key=lambda violation: (violation.subject, violation.rule))
+
+
+def window_sum_violations(month: str, table: pa.Table, rollups: Sequence[pa.Table]) -> list[Violation]:
+    """The energy of each 30 days is the sum of their days'.
+
+    Args:
+        table: The windows.
+        rollups: Of the months in which their days lie.
+    """
+    days = _days(rollups)
+    found: dict[str, Violation] = {}
+    columns = _columns(table, "meter", "days", "start", "end", "energy_kwh")
+    for meter, length, start, end, kwh in zip(*columns, strict=True):
+        if length != _SUMMED_DAYS:
+            continue
+        of_days = sum(day_kwh for at, day_kwh in days.get(meter, ()) if start <= at < end)
+        if abs((kwh or 0.0) - of_days) > ENERGY_TOLERANCE_KWH:
+            told = f"the 30 days until {from_epoch_ms(end):%Y-%m-%d %H:%M} UTC say {kwh} kWh, their days {of_days:.6f}"
+            found.setdefault(meter, _finds("windows_add_up", month, meter, told))
+    return [found[meter] for meter in sorted(found)]
+
+
+def _days(rollups: Sequence[pa.Table]) -> dict[str, list[tuple[int, float]]]:
+    """By meter the starts of its days, and their energy where it is known."""
+    import pyarrow.compute as pc
+
+    days: dict[str, list[tuple[int, float]]] = {}
+    for table in rollups:
+        of_days = table.filter(pc.field("resolution") == "day")
+        for meter, start, kwh in zip(*_columns(of_days, "meter", "start", "energy_kwh"), strict=True):
+            days.setdefault(meter, []).append((start, kwh or 0.0))
+    return days
 
 
 def event_violations(month: str, events: Iterable[Event], zone: ZoneInfo) -> list[Violation]:

@@ -22,7 +22,7 @@ import time_machine
 from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.jobs import CHARGING_JOB, update_run_config
 from cph50_pipeline.defs.launch import Launch
-from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.updating import UpdateConfig
 from cph50_pipeline.settings import Settings
@@ -191,6 +191,20 @@ def settings_for(folder: Path, simulator: RunningSimulator, **changes: Any) -> S
         **changes,
     }
     return Settings(**values)
+
+
+def with_house(home: Home, *, is_there: bool) -> Home:
+    """The household with the simulator's Home Assistant, or with none."""
+    simulator = home.simulator
+    resource = HomeAssistant(
+        url=simulator.home_assistant_url if is_there else None,
+        token=simulator.home_assistant_token if is_there else None,
+        state_dir=str(home.settings.private_dir),
+    )
+    home.__dict__["defs"] = build_defs(
+        home.settings, {"chargepoint": home.chargepoint, "home_assistant": resource}
+    )
+    return home
 
 
 def copy_home(template: Path, folder: Path) -> None:

@@ -5,32 +5,43 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
-from cph50_pipeline.defs.checks import CHECKS, inspect_months
-from cph50_pipeline.defs.jobs import CHARGING_JOB
+from cph50_pipeline.defs.checks import INSPECTIONS, SESSION_QUESTIONS, inspect_months
+from cph50_pipeline.defs.jobs import CHARGING_JOB, POWER_JOB, REBUILD_TAG, RETENTION_TAG
 from cph50_pipeline.defs.launch import Launch
 from cph50_pipeline.defs.month_files import (
     ACTIVITY,
     CACHE,
     CLASSIFICATIONS,
-    MONTH_FILES,
+    EVENTS,
+    ROLLUPS,
     SAMPLES,
     SLOTS,
+    WINDOWS,
     MonthFile,
 )
+from cph50_pipeline.defs.reading_files import write_readings
+from cph50_pipeline.defs.rolling_up import roll_up, roll_windows
+from cph50_pipeline.power.meters import MeterConfig
+from cph50_pipeline.power.readings import collect
 from cph50_pipeline.storage.tables import dump_table
-from cph50_pipeline_tests.dagster.homes import MONTHS, QUIET, Home
+from cph50_pipeline_tests.dagster.homes import MONTHS, QUIET, Home, with_house
 
 JANUARY = "2026-01"
 DECEMBER = "2025-12"
 
 
 def check(home: Home, file: MonthFile, months: list[str]) -> dict[str, dg.AssetCheckEvaluation]:
-    """Run the checks of one asset over months, as its backfill would; by name."""
-    job = dg.define_asset_job("check", selection=dg.AssetSelection.checks_for_assets(file.asset))
+    """Run the checks of one file's asset over months, as its backfill would; by name."""
+    return check_asset(home, file.asset, months)
+
+
+def check_asset(home: Home, asset: str, months: list[str]) -> dict[str, dg.AssetCheckEvaluation]:
+    job = dg.define_asset_job("check", selection=dg.AssetSelection.checks_for_assets(asset))
     definitions = dg.Definitions.merge(home.defs, dg.Definitions(jobs=[job]))
     result = definitions.resolve_job_def("check").execute_in_process(
         instance=home.instance,
@@ -40,8 +51,9 @@ def check(home: Home, file: MonthFile, months: list[str]) -> dict[str, dg.AssetC
     )
     assert result.success
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == len(CHECKS)
-    return {evaluation.check_name: evaluation for evaluation in evaluations}
+    found = {evaluation.check_name: evaluation for evaluation in evaluations}
+    assert [*found] == [*INSPECTIONS[asset].questions]
+    return found
 
 
 def edit_json(
@@ -95,7 +107,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", SESSION_QUESTIONS)
 def test_a_check_fails_on_its_damage_and_lists_the_month(collected: Home, name: str) -> None:
     file = DAMAGES[name](collected)
     found = check(collected, file, MONTHS)
@@ -150,19 +162,21 @@ def test_a_table_with_another_schema_fails_the_schema_check(collected: Home) -> 
     assert not check(collected, SLOTS, [JANUARY])["schema_valid"].passed
 
 
-def test_a_range_run_gives_each_check_one_evaluation_and_all_pass_on_good_files(collected: Home) -> None:
-    for file in MONTH_FILES.values():
-        found = check(collected, file, MONTHS)
-        assert all(evaluation.passed for evaluation in found.values()), file.asset
+def test_a_range_run_gives_each_check_one_evaluation_and_all_pass_on_good_files(powered: Home) -> None:
+    for asset in INSPECTIONS:
+        found = check_asset(powered, asset, MONTHS)
+        assert [name for name, evaluation in found.items() if not evaluation.passed] == [], asset
 
 
 def test_every_rule_belongs_to_one_question(collected: Home) -> None:
-    rules = [rule for _, grouped in CHECKS.values() for rule in grouped]
-    assert len(rules) == len(set(rules))
-    damaged = damage_energy(collected)
-    found = inspect_months(damaged, [DECEMBER], collected.store())
+    for inspection in INSPECTIONS.values():
+        asked = [rule for _, grouped in inspection.questions.values() for rule in grouped]
+        assert len(asked) == len(set(asked))
+    inspection = INSPECTIONS[damage_energy(collected).asset]
+    rules = {rule for _, grouped in inspection.questions.values() for rule in grouped}
+    found = inspect_months(inspection, [DECEMBER], collected.store())
     assert found
-    assert {violation.rule for violation in found} <= set(rules)
+    assert {violation.rule for violation in found} <= rules
 
 
 def test_a_failing_check_fails_no_run_that_only_reports(collected: Home) -> None:
@@ -184,3 +198,88 @@ def test_checks_started_by_themselves_cover_every_stored_month(collected: Home) 
     file = damage_energy(collected)
     found = check(collected, file, [])["energy_conserved"]
     assert found.metadata["months"].value == [DECEMBER]
+
+
+@pytest.fixture
+def powered(collected: Home) -> Home:
+    """The household with its charger rolled up, beside an hour of readings of the house."""
+    hour = [("home.power", datetime(2026, 1, 7, 8, minute, tzinfo=UTC), 1.0) for minute in range(60)]
+    config = MeterConfig()
+    with collected.store().open() as store:
+        write_readings(store, JANUARY, collect(hour), is_over=False)
+        for month in MONTHS:
+            store.write_months(ROLLUPS, {month: roll_up(store, month, config)})
+            store.write_months(EVENTS, {month: []})
+            store.write_months(WINDOWS, {month: roll_windows(store, month, config)})
+    return collected
+
+
+def edit_row(home: Home, file: MonthFile, **changes: object) -> None:
+    """Change one row of December: of the day, or the 30 days, with the most energy."""
+    import pyarrow as pa
+
+    table = home.store().need_month(file, DECEMBER)
+    rows = table.to_pylist()
+    usual = {"days": 30} if file is WINDOWS else {"resolution": "day"}
+    chosen = max((row for row in rows if usual.items() <= row.items()), key=lambda row: row["energy_kwh"])
+    chosen.update(changes)
+    data = dump_table(pa.Table.from_pylist(rows), table.schema, table.column_names[:3])
+    (home.folder / file.path(DECEMBER)).write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "name"),
+    [
+        (ROLLUPS, {"energy_kwh": 1.0}, "energy_conserved"),
+        (ROLLUPS, {"coverage": 1.5}, "coverage_is_a_share"),
+        (ROLLUPS, {"start": datetime(2026, 2, 2, 8, tzinfo=UTC)}, "rows_in_their_month"),
+        (WINDOWS, {"energy_kwh": 1.0}, "windows_add_up"),
+        (WINDOWS, {"end": datetime(2026, 2, 2, 8, tzinfo=UTC)}, "rows_in_their_month"),
+        (WINDOWS, {"coverage": -0.1}, "coverage_is_a_share"),
+    ],
+)
+def test_a_row_of_power_that_is_wrong_fails_its_check(
+    powered: Home, file: MonthFile, changes: dict[str, object], name: str
+) -> None:
+    edit_row(powered, file, **changes)
+    found = check(powered, file, MONTHS)
+    assert not found[name].passed
+    assert found[name].metadata["months"].value == [DECEMBER]
+
+
+def test_windows_of_days_that_were_rolled_up_anew_do_not_add_up(powered: Home) -> None:
+    assert all(evaluation.passed for evaluation in check(powered, WINDOWS, MONTHS).values())
+    empty = powered.store().need_month(ROLLUPS, DECEMBER).slice(0, 0)
+    with powered.store().open() as store:
+        store.write_months(ROLLUPS, {DECEMBER: empty})
+    found = check(powered, WINDOWS, MONTHS)["windows_add_up"]
+    assert found.metadata["months"].value == [DECEMBER, JANUARY]  # whose first 30 days lie in December
+
+
+def test_every_damaged_file_of_readings_is_named(powered: Home) -> None:
+    paths = ["power/readings/2025-12.parquet", "power/readings/2026-01-09.ndjson"]
+    for path in paths:
+        (powered.folder / path).write_bytes(b"{")
+    found = check_asset(powered, "power_readings", [])["files_readable"]
+    assert found.metadata["months"].value == [DECEMBER, JANUARY]
+    assert all(path in (found.description or "") for path in paths)
+
+
+def test_a_reading_in_the_file_of_another_month_is_found(powered: Home) -> None:
+    folder = powered.folder / "power/readings"
+    (folder / "2026-01-07.ndjson").rename(folder / "2025-12-07.ndjson")
+    found = check_asset(powered, "power_readings", MONTHS)["rows_in_their_month"]
+    assert "2025-12-07.ndjson: 60 reading(s) of another month" in (found.description or "")
+
+
+@pytest.mark.parametrize("tag", [None, REBUILD_TAG, RETENTION_TAG])
+def test_a_month_may_count_fewer_readings_than_before_only_where_that_was_meant(
+    powered: Home, tag: str | None
+) -> None:
+    powered, only = with_house(powered, is_there=False), ["power_readings"]
+    assert powered.run([JANUARY], job=POWER_JOB, only=only).success
+    path = powered.folder / "power/readings/2026-01-07.ndjson"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
+    assert powered.run([JANUARY], job=POWER_JOB, only=only, tags={tag: "1"} if tag else None).success
+    lost = check_asset(powered, "power_readings", [JANUARY])["no_reading_lost"]
+    assert lost.passed == (tag is not None)

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.jobs import POWER_JOB
 from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
 from cph50_pipeline.defs.reading_files import reading_months
-from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.power.meters import CHARGER
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, materializations
+from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, materializations, with_house
 
 JANUARY = "2026-01"
-
-
-def with_house(home: Home, *, is_there: bool) -> Home:
-    """The household with the simulator's Home Assistant, or with none."""
-    simulator = home.simulator
-    resource = HomeAssistant(
-        url=simulator.home_assistant_url if is_there else None,
-        token=simulator.home_assistant_token if is_there else None,
-        state_dir=str(home.settings.private_dir),
-    )
-    home.__dict__["defs"] = build_defs(
-        home.settings, {"chargepoint": home.chargepoint, "home_assistant": resource}
-    )
-    return home
 
 
 def meters(home: Home, month: str) -> set[str]:

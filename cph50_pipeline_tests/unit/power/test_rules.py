@@ -13,7 +13,12 @@ from cph50_pipeline.civil_time import from_epoch_ms, month_bounds
 from cph50_pipeline.power.buckets import edges
 from cph50_pipeline.power.events import Event
 from cph50_pipeline.power.rollups import Rollup, coarsen, rollup
-from cph50_pipeline.power.rules import event_violations, rollup_violations, window_violations
+from cph50_pipeline.power.rules import (
+    event_violations,
+    rollup_violations,
+    window_sum_violations,
+    window_violations,
+)
 from cph50_pipeline.power.tables import rollups_table, windows_table
 from cph50_pipeline.power.windows import windows
 from cph50_pipeline_tests.unit.power.builders import PACIFIC, every, gauge
@@ -81,6 +86,18 @@ def test_windows_end_in_their_month_and_stand_once() -> None:
     [outside] = window_violations("2026-02", table.slice(0, 1), PACIFIC)
     assert outside.rule == "inside_month"
     assert from_epoch_ms(int(made.end[-1])) == ENDS  # the last window ends with the month
+
+
+def test_windows_of_30_days_hold_the_energy_of_their_days() -> None:
+    days = resolutions()["home.power", "day"]
+    table = windows_table({("home.power", 30): windows(days, 30, 2)})
+    rollups = rollups_table(resolutions())
+    halves = [rollups.slice(0, 100), rollups.slice(100)]
+    assert window_sum_violations(JANUARY, table, halves) == []
+    wrong = rows(rollups_table({("home.power", "day"): days}), energy_kwh=1.0)
+    [found] = window_sum_violations(JANUARY, table, [wrong])
+    assert (found.rule, found.subject) == ("windows_add_up", "home.power")
+    assert "the 30 days until 2026-01-31 08:00 UTC" in found.message
 
 
 def event(start: datetime, seconds: float = 60.0) -> Event:
