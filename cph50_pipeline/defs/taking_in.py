@@ -80,7 +80,7 @@ def take_in(
     for batch in batches:
         for notice in batch.notices:
             log.warning(notice.message)
-        for month, readings in _by_month(store, _readings(batch.rows, config)):
+        for month, readings in by_month(store, readings_of(batch.rows, config)):
             changed |= _add(store, month, readings)
         seen.write(Seen(meters=dict(batch.last_seen)))
     return sorted(changed | _fold(store, span.now))
@@ -116,7 +116,7 @@ def _last_seen(store: Store, config: MeterConfig, seen: Seen | None) -> dict[str
     return known
 
 
-def _readings(rows: Iterable[StateRow], config: MeterConfig) -> Readings:
+def readings_of(rows: Iterable[StateRow], config: MeterConfig) -> Readings:
     """The rows as readings of every meter that is of their entity."""
     meters = defaultdict(list)
     for id_, meter in config.meters.items():
@@ -128,7 +128,8 @@ def _readings(rows: Iterable[StateRow], config: MeterConfig) -> Readings:
     )
 
 
-def _by_month(store: Store, readings: Readings) -> Iterator[tuple[str, Readings]]:
+def by_month(store: Store, readings: Readings) -> Iterator[tuple[str, Readings]]:
+    """The readings month by month."""
     ends = [int(at) for series in readings.series.values() for at in (series.at[0], series.at[-1])]
     if not ends:
         return

@@ -11,6 +11,7 @@ import dagster as dg
 
 from cph50_pipeline.civil_time import month_bounds
 from cph50_pipeline.defs.assets.common import GROUP_POWER, OWNERS, Materialized, per_month
+from cph50_pipeline.defs.collecting import take_in_spool
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.power_files import PowerFilesConfig, files_summary, make_files
 from cph50_pipeline.defs.power_inputs import PowerInputs, attach_digests
@@ -45,14 +46,15 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
             ensure_meters(store)
             config = store.meters(interval_seconds)
             source = home_assistant.client()
-            changed: list[str] = []
+            now, changed = datetime.now(UTC), list[str]()
             if source is not None:
                 span = Span(
-                    now=datetime.now(UTC),
+                    now=now,
                     earliest=month_bounds(settings.history_start, settings.zone)[0],
                     interval_seconds=interval_seconds,
                 )
                 changed = take_in(store, source, config, span, Path(home_assistant.state_dir), context.log)
+            changed += take_in_spool(store, now, context.log)
             mark_months(store, {*changed, *context.partition_keys}, config)
             describe_readings(
                 context, {month: read_readings(store, month) for month in context.partition_keys}
