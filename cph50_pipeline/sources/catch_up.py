@@ -16,6 +16,7 @@ from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.power.meters import Meter, canonical
 from cph50_pipeline.sources.home_readings import (
+    SILENCE,
     Grid,
     Span,
     outages,
@@ -86,7 +87,8 @@ def catch_up(
     offset = source.clock_offset()
     notices += _clock_notices(offset)
     grid = Grid(interval_seconds)
-    reader = _Reader(source, meters, wanted, grid, grid.floor(min(now, now + offset) - SETTLING))
+    here = min(now, now + offset)
+    reader = _Reader(source, meters, wanted, grid, grid.floor(here - SETTLING), here)
     begin = min(one.since for one in wanted.values())
     while begin < reader.end:
         batch = reader.batch(begin)
@@ -146,7 +148,8 @@ class _Reader:
     """Reads batch after batch.
 
     Attributes:
-        end: The last instant that is asked for.
+        end: The last instant of which readings are wanted.
+        now: When Home Assistant answers: what it says of the time since `end` tells whether it was there.
         units: In what each entity last said something.
         unknown_since: From when nothing is known of an entity, so that it is said once.
     """
@@ -156,13 +159,15 @@ class _Reader:
     wanted: Mapping[str, _Wanted]
     grid: Grid
     end: datetime
+    now: datetime
     units: dict[str, str] = field(default_factory=dict)
     unknown_since: dict[str, datetime] = field(default_factory=dict)
 
     def batch(self, begin: datetime) -> Batch:
         """What is known from an instant on to the end of its day; longer when Home Assistant was down for longer."""
         heard, through = self._history(begin)
-        said = {entity: _of(heard.rows, entity) for entity in self._asked(through)}
+        settled = [row for row in heard.rows if row.at <= through]
+        said = {entity: _of(settled, entity) for entity in self._asked(through)}
         spans = {entity: self._forgotten_span(entity, rows, begin, through) for entity, rows in said.items()}
         statistics = self._statistics({entity: span for entity, span in spans.items() if span is not None})
         down = outages(heard.rows, begin - _CONTEXT)
@@ -198,11 +203,24 @@ class _Reader:
             midnight = datetime.combine(begin.date(), time(), UTC) + days * _DAY
             until = min(midnight, self.end)
             start = begin - _CONTEXT
-            heard = self.source.history(self._asked(until), start, until)
-            through = settled_until(heard.rows, start, until, self.grid, is_now=until == self.end)
+            asked, asked_until = self._asked(until), self.now if until == self.end else until
+            heard = self.source.history(asked, start, asked_until)
+            is_now = asked_until == self.now and not self._was_silent_for_itself(asked, heard.rows)
+            through = min(until, settled_until(heard.rows, start, asked_until, self.grid, is_now=is_now))
             if through > begin or until == self.end:
                 return heard, max(through, begin)
             days *= 2
+
+    def _was_silent_for_itself(self, entities: Sequence[str], rows: Sequence[StateRow]) -> bool:
+        """Whether a silence until now ended in a start that Home Assistant's history does not hold yet.
+
+        A start says something new of every entity, and the history is written some seconds later.
+        """
+        last = {row.entity: row.at for row in rows}  # in order of time
+        if not last or self.now - max(last.values()) <= SILENCE:
+            return False
+        said = {row.entity: row.at for row in self.source.states(entities).rows}
+        return all(entity in said and said[entity] > at for entity, at in last.items())
 
     def _readings(
         self, entity: str, rows: Sequence[StateRow], down: Sequence[Span], begin: datetime, through: datetime

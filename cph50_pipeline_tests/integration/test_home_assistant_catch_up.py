@@ -254,3 +254,16 @@ def test_a_wrong_token_ends_it_with_one_clear_line(simulator: RunningSimulator) 
         next(catch_up(client, METERS, {}, NOW, interval_seconds=600, earliest=NOW - DAY))
     assert "canary" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("after", [timedelta(seconds=1), 2 * MINUTE, 5 * MINUTE])
+def test_the_first_answer_after_a_restart_does_not_make_readings_of_the_time_before_it(
+    simulator: RunningSimulator, client: HomeAssistantClient, after: timedelta
+) -> None:
+    down = Outage(start=MIDNIGHT - 55 * MINUTE, end=MIDNIGHT + 25 * MINUTE)
+    simulator.recorder.order(down)
+    collector = Collector(simulator, client, MIDNIGHT - 2 * HOUR)
+    assert collector.collect(down.end + after)
+    assert collector.collect(MIDNIGHT + HOUR)
+    assert [row for row in collector.stored.values() if down.start < row.at < down.end] == []
+    assert collector.of(POWER)[-1].at == MIDNIGHT + HOUR - 10 * MINUTE

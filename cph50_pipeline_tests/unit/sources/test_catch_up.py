@@ -134,10 +134,23 @@ def test_with_nothing_missed_one_interval_is_asked_for() -> None:
     [batch] = collect(source, NOON - 10 * MINUTE)
     assert [(what, span) for what, _, span in source.asked] == [
         ("clock", None),
-        ("history", (NOON - 20 * MINUTE, NOON)),
+        (
+            "history",
+            (NOON - 20 * MINUTE, NOW),
+        ),  # what it says after the last reading tells whether it was there
     ]
     assert len(batch.rows) == 2
     assert batch.last_seen == {"home.power": NOON, "home.energy": NOON}
+
+
+def test_a_start_that_is_not_in_the_history_yet_leaves_the_silence_before_it_open() -> None:
+    silent_since = NOON - 40 * MINUTE
+    source = ScriptedHome(every_minute(NOON - 2 * HOUR, silent_since))
+    quiet = ScriptedHome([*source.rows])
+    source.present = {POWER: "unavailable", ENERGY: "unavailable"}  # said at `NOW`
+    [started], [stood] = collect(source, NOON - HOUR), collect(quiet, NOON - HOUR)
+    assert started.through == max(row.at for row in started.rows) == silent_since - 10 * MINUTE
+    assert stood.through == NOON
 
 
 def test_with_nothing_new_nothing_is_read() -> None:
