@@ -37,7 +37,7 @@ def progress(line: str) -> None:
 def show_table(rows: Sequence[Row], as_json: bool) -> None:
     """Rows of the same fields as a table."""
     if as_json:
-        _dump(list(rows))
+        show_document(list(rows))
         return
     from rich.console import Console
     from rich.table import Table
@@ -53,7 +53,7 @@ def show_table(rows: Sequence[Row], as_json: bool) -> None:
 def show_outcome(outcome: Outcome, months: Sequence[str], as_json: bool) -> None:
     """How a run ended."""
     if as_json:
-        _dump(_run(outcome))
+        show_document(_run(outcome))
         return
     span = months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
     print(f"{span}: {'done' if outcome.succeeded else 'failed'} (run {outcome.run_id[:8]})")
@@ -72,7 +72,7 @@ def show_tick(done: Sequence[Ticked], as_json: bool) -> None:
         for ticked in done
     ]
     if as_json:
-        _dump(rows)
+        show_document(rows)
         return
     for ticked in done:
         print(f"{ticked.name}: {ticked.said}")
@@ -85,7 +85,7 @@ def show_tick(done: Sequence[Ticked], as_json: bool) -> None:
 def show_reconciled(result: Reconciled, as_json: bool) -> None:
     """What Dagster was told, and what could not be read."""
     if as_json:
-        _dump({"reported": result.reported, "damaged": result.damaged})
+        show_document({"reported": result.reported, "damaged": result.damaged})
         return
     print(f"{len(result.reported)} file(s) reported to Dagster")
     for line in result.damaged:
@@ -96,7 +96,7 @@ def show_rebuild(plan: RebuildPlan, timezone: str, outcome: Outcome | None, as_j
     """What a rebuild does; how its run ended, or None when nothing was changed."""
     if as_json:
         run = None if outcome is None else _run(outcome)
-        _dump({"timezone": timezone, **asdict(plan), "is_needed": plan.is_needed, "run": run})
+        show_document({"timezone": timezone, **asdict(plan), "is_needed": plan.is_needed, "run": run})
         return
     if not plan.is_needed:
         print(f"Every session lies where it belongs by {timezone}: nothing to do")
@@ -135,7 +135,7 @@ def show_car(
     if as_json:
         now = None if car is None else car.model_dump(mode="json")
         run = None if outcome is None else _run(outcome)
-        _dump({"session_id": session_id, "month": month, "classification": now, "run": run})
+        show_document({"session_id": session_id, "month": month, "classification": now, "run": run})
         return
     if month is None:
         print(f"session {session_id}: its label is gone; no stored month has it")
@@ -154,7 +154,7 @@ def show_car(
 def show_import(done: Import, found: ImportedLabels, as_json: bool) -> None:
     """What an import took in, and what it left out."""
     if as_json:
-        _dump({**asdict(done), "by_machine": found.by_machine, "without_car": found.without_car})
+        show_document({**asdict(done), "by_machine": found.by_machine, "without_car": found.without_car})
         return
     print(f"{len(done.added)} label(s) imported, {len(done.already_there)} already there")
     left_out = {"made by a classifier": found.by_machine, "naming no car": found.without_car}
@@ -174,17 +174,17 @@ def show_training(noted: Noted | None, outcome: Outcome, as_json: bool) -> None:
         noted: None when the run came to no end.
     """
     if as_json:
-        _dump({**(asdict(noted) if noted else {}), "run": _run(outcome)})
+        show_document({**(asdict(noted) if noted else {}), "run": _run(outcome)})
         return
     for failure in outcome.failures:
         progress(f"  {failure}")
     if noted is None:
         print(f"Nothing was changed (run {outcome.run_id[:8]})")
         return
-    _print_safely(noted.said, *(f"  {reason}" for reason in noted.reasons))
+    print_safely(noted.said, *(f"  {reason}" for reason in noted.reasons))
     if noted.waiting:
         waiting = f"{len(noted.waiting)} label(s) wait for their session to be stored or to end"
-        _print_safely(f"  {waiting}: {_first_of(noted.waiting)}")
+        print_safely(f"  {waiting}: {_first_of(noted.waiting)}")
     if noted.outcome == "refused":
         progress("`cph50 train --release` puts it in force all the same; reports/classifier.html shows it")
     if noted.outcome in ("released", "rolled back"):
@@ -208,28 +208,33 @@ def show_review(report: UnclassifiedReport, zone: ZoneInfo, limit: int, as_json:
         limit: So many of each are shown to a person.
     """
     if as_json:
-        _dump(report.model_dump(mode="json"))
+        show_document(report.model_dump(mode="json"))
         return
     if not report.queue and not report.groups:
         print("There is nothing to look at")
     for item in report.queue[:limit]:
-        _print_safely(f"{item.kind.value}: session {item.session_id}, {format_local(item.start, zone)}")
-        _print_safely(*(f"  {line}" for line in (item.sentence, item.todo, item.command)))
+        print_safely(f"{item.kind.value}: session {item.session_id}, {format_local(item.start, zone)}")
+        print_safely(*(f"  {line}" for line in (item.sentence, item.todo, item.command)))
     _say_how_many_more(len(report.queue) - limit, "session(s)")
     for group in report.groups[:limit]:
         examples = (f"{one.session_id} ({format_local(one.start, zone)})" for one in group.examples)
         typical = f"The most typical: {', '.join(examples)}"
-        _print_safely(f"group: {group.question}")
-        _print_safely(*(f"  {line}" for line in (typical, group.todo, group.command)))
+        print_safely(f"group: {group.question}")
+        print_safely(*(f"  {line}" for line in (typical, group.todo, group.command)))
     _say_how_many_more(len(report.groups) - limit, "group(s)")
     if report.singles:
         print(f"{len(report.singles)} more session(s) without a car, like too few others")
 
 
-def _print_safely(*lines: str) -> None:
+def print_safely(*lines: str) -> None:
     """Print lines of which what people or ChargePoint wrote must not steer the terminal."""
     for line in lines:
-        print("".join(letter if letter.isprintable() else "?" for letter in line))
+        print(printable(line))
+
+
+def printable(text: str) -> str:
+    """Text in which nothing steers the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _first_of(session_ids: Sequence[str]) -> str:
@@ -246,7 +251,7 @@ def _say_how_many_more(count: int, what: str) -> None:
 def show_demo(summary: DemoSummary, as_json: bool) -> None:
     """What the demo made, and what to open next."""
     if as_json:
-        _dump(summary.rows())
+        show_document(summary.rows())
         return
     show_table([{"": name, "demo": value} for name, value in summary.rows().items()], as_json=False)
     print()
@@ -265,5 +270,6 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _dump(value: Any) -> None:
+def show_document(value: Any) -> None:
+    """A value for a program."""
     print(json.dumps(value, indent=2, sort_keys=True, default=str))

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cph50_pipeline.cli.power_migrate import migrate
+
 app = typer.Typer(help="The house's meters.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(migrate)

@@ -195,7 +195,7 @@ def _counted(series: Series, meter: Meter, bucket_edges: Instants) -> dict[str, 
     import numpy as np
 
     length = np.append(np.diff(series.at), 0)[: len(series)]
-    drawn = np.append(_drawn_kwh(series.value), 0.0)[: len(series)]
+    drawn = np.append(drawn_kwh(series.value), 0.0)[: len(series)]
     rate = np.divide(drawn, length, out=np.zeros(len(series)), where=length > 0)
     steps = _Steps.between(series.at, length, bucket_edges)
     nothing = np.full(len(bucket_edges) - 1, np.nan)
@@ -208,7 +208,7 @@ def _counted(series: Series, meter: Meter, bucket_edges: Instants) -> dict[str, 
     }
 
 
-def _drawn_kwh(counted: Values) -> Values:
+def drawn_kwh(counted: Values) -> Values:
     """What was drawn from each reading of a counter to the next; never negative."""
     import numpy as np
 
