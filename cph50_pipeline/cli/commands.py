@@ -166,7 +166,7 @@ def rebuild(
     apply: Annotated[bool, typer.Option("--apply", help="Do it, instead of only saying what.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """After a change of the time zone: put every session into the month in which it now starts."""
+    """After a change of the time zone: put every session and reading into the month and day to which it now belongs."""
     from cph50_pipeline.defs.instance import open_instance
     from cph50_pipeline.defs.rebuild import plan_rebuild
     from cph50_pipeline.defs.rebuild import rebuild as apply_plan

@@ -99,7 +99,7 @@ def show_rebuild(plan: RebuildPlan, timezone: str, outcome: Outcome | None, as_j
         show_document({"timezone": timezone, **asdict(plan), "is_needed": plan.is_needed, "run": run})
         return
     if not plan.is_needed:
-        print(f"Every session lies where it belongs by {timezone}: nothing to do")
+        print(f"Every session and every reading lies where it belongs by {timezone}: nothing to do")
         return
     if plan.is_begun:
         print("A rebuild was begun and has not ended")
@@ -108,10 +108,16 @@ def show_rebuild(plan: RebuildPlan, timezone: str, outcome: Outcome | None, as_j
         print(f"  session {session.session_id}: {session.source} -> {session.target}")
     for file in plan.files:
         print(f"  {file.source} -> {file.target}")
+    if plan.readings:
+        print(f"{sum(move.readings for move in plan.readings)} reading(s) of the house's meters move:")
+    for move in plan.readings:
+        print(f"  {move.readings} reading(s): {move.source} -> {move.target}")
     if plan.emptied:
         print(f"Left without sessions: {', '.join(plan.emptied)}")
     if plan.months:
         print(f"Made again: {plan.months[0]} to {plan.months[-1]}")
+    if plan.power_months:
+        print(f"Power made again, by other days: {plan.power_months[0]} to {plan.power_months[-1]}")
     if outcome is None:
         print("Nothing was changed; `cph50 rebuild --apply` does it")
         return

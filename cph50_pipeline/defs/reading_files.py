@@ -6,7 +6,7 @@ before what it stands for is removed; in between a reading stands in both, and i
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 
 from cph50_pipeline.civil_time import day_bounds, local_date, month_bounds, parse_month
@@ -93,10 +93,30 @@ def write_readings(store: Store, month: str, readings: Readings, *, is_over: boo
     store.hold_power()
     if not (is_over or is_folded(store, month)):
         return _changed(store, _days(store, month, readings))
-    path = _month_path(month)
-    data = dump_table(readings_table(readings), readings_schema(), READINGS_SORT_KEYS)
-    changed = _changed(store, {path: prefer_stored(store.root.read(path), data)})
+    changed = write_file(store, _month_path(month), readings)
     return [*changed, *(day for day in _day_paths(store, month) if store.root.remove(day))]
+
+
+def write_file(store: Store, path: str, readings: Readings) -> list[str]:
+    """Put readings in place as one of these files; returns it when it changed."""
+    if not path.endswith(".parquet"):
+        return _changed(store, {path: dump_lines(readings)})
+    data = dump_table(readings_table(readings), readings_schema(), READINGS_SORT_KEYS)
+    return _changed(store, {path: prefer_stored(store.root.read(path), data)})
+
+
+def path_of_day(store: Store, day: date) -> str:
+    """Where readings of a civil day stand: in the month's table where there is one, else in the day's own file."""
+    month = f"{day:%Y-%m}"
+    return _month_path(month) if is_folded(store, month) else _day_path(day)
+
+
+def bounds_of(store: Store, path: str) -> tuple[datetime, datetime]:
+    """The half-open interval of the civil day or month that one of these files is of."""
+    name = path.removeprefix(f"{_FOLDER}/").partition(".")[0]
+    if path.endswith(".parquet"):
+        return month_bounds(name, store.zone)
+    return day_bounds(date.fromisoformat(name), store.zone)
 
 
 def _changed(store: Store, files: dict[str, bytes]) -> list[str]:
@@ -120,7 +140,9 @@ def _check_inside(store: Store, month: str, readings: Readings) -> None:
     inside = readings.between(*month_bounds(parse_month(month), store.zone))
     if len(inside) < len(readings):
         raise BadInputError(
-            f"{len(readings) - len(inside)} reading(s) lie outside {month}", kept="Nothing was written"
+            f"{len(readings) - len(inside)} reading(s) lie outside {month}",
+            kept="Nothing was written",
+            remedy="If CPH50_TIMEZONE was changed, `cph50 rebuild` says which readings move to which file",
         )
 
 

@@ -1,15 +1,17 @@
 """`cph50 rebuild`: lay the stored history out anew after the household's zone has changed.
 
-A session's month and the date of its own file follow the zone. Here stands what would move and the order in which
-it does, so that a kill at any moment leaves every session stored and a second rebuild goes on. Where a session
-belongs is decided in `charging.activity` and `charging.collection`.
+A session's month, the date of its own file, and the days of the house's power follow the zone. Here stands what would
+move and the order in which it does, so that a kill at any moment leaves every session stored and a second rebuild goes
+on. Where a session belongs is decided in `charging.activity` and `charging.collection`, where a reading does in
+`reading_moves`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePosixPath
 
 import dagster as dg
@@ -18,13 +20,16 @@ from pydantic import BaseModel
 from cph50_pipeline.charging.activity import ActivityMonth, StoredSession, placed
 from cph50_pipeline.charging.collection import collection_path
 from cph50_pipeline.charging.sessions import read_sessions
-from cph50_pipeline.civil_time import shift_month
-from cph50_pipeline.defs.jobs import CHARGING_JOB, PUBLISH_JOB, REBUILD_TAG
+from cph50_pipeline.civil_time import month_bounds, shift_month
+from cph50_pipeline.defs.jobs import CHARGING_JOB, POWER_JOB, PUBLISH_JOB, REBUILD_TAG
 from cph50_pipeline.defs.launch import Launch, Outcome, launch
-from cph50_pipeline.defs.month_files import ACTIVITY, MONTH_FILES
+from cph50_pipeline.defs.month_files import ACTIVITY, MONTH_FILES, POWER_FILES, ROLLUPS
 from cph50_pipeline.defs.partitions import monthly_partitions
+from cph50_pipeline.defs.reading_files import reading_months
+from cph50_pipeline.defs.reading_moves import Misplaced, ReadingMove, misplaced, move_readings, moves_of
 from cph50_pipeline.defs.store import Excuse, Store
 from cph50_pipeline.errors import PermanentError
+from cph50_pipeline.power.buckets import edges
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.state_file import StateFile
 from cph50_pipeline.storage.layout import kind_of
@@ -56,21 +61,27 @@ class RebuildPlan:
     Attributes:
         sessions: Sorted by months and id.
         files: Sorted by path.
+        readings: Of the house's meters, sorted by path.
+        stale: The months whose power was rolled up by days of another zone.
         emptied: The months that are left without sessions; their files are removed.
         months: The months that are made again, all that Dagster has a partition of.
+        power_months: The months of which power is made again, in the same way.
         is_begun: Whether an earlier rebuild was begun and has not ended.
     """
 
     sessions: tuple[SessionMove, ...]
     files: tuple[FileMove, ...]
+    readings: tuple[ReadingMove, ...]
+    stale: tuple[str, ...]
     emptied: tuple[str, ...]
     months: tuple[str, ...]
+    power_months: tuple[str, ...]
     is_begun: bool
 
     @property
     def is_needed(self) -> bool:
         """Whether there is anything to do."""
-        return self.is_begun or bool(self.sessions or self.files)
+        return self.is_begun or bool(self.sessions or self.files or self.readings or self.stale)
 
 
 class _Begun(BaseModel):
@@ -83,39 +94,53 @@ def plan_rebuild(settings: Settings, store: Store) -> RebuildPlan:
     """What a rebuild would do now. Only reads.
 
     Raises:
-        BadInputError: a month's answers, or the file of a session that no month knows, are damaged.
-        PermanentError: a session would join or leave a month before the history begins.
+        BadInputError: a month's answers or readings, or the file of a session that no month knows, are damaged.
+        PermanentError: a session, or a reading, would join or leave a month before the history begins.
     """
-    return _plan(settings, store, _stored(store))
+    return _plan(settings, store, _stored(store), misplaced(store))
 
 
 def rebuild(settings: Settings, instance: dg.DagsterInstance, say: Callable[[str], None]) -> Outcome:
     """Move what lies in the wrong place, then make all months again; goes on with a rebuild that was killed.
 
     Raises:
-        LockedError: another run keeps a month for too long, or samples a session; nothing was changed.
+        LockedError: another run keeps a month or power for too long, or samples a session; nothing was changed.
         BadInputError, PermanentError: as `plan_rebuild`; nothing was changed.
     """
     with Store.of(settings).open() as store, ExitStack() as samplings:
         store.hold_months(_near(store.stored_months(ACTIVITY)))
-        before = _stored(store)
-        plan = _plan(settings, store, before)
+        store.hold_power()
+        before, wrong = _stored(store), misplaced(store)
+        plan = _plan(settings, store, before, wrong)
         for session_id in _maybe_sampled(plan, before):
             samplings.enter_context(store.locks.session(session_id))
         begun = _begun(settings).read() or _Begun()
         emptied = tuple(sorted({*begun.emptied, *plan.emptied}))
         _begun(settings).write(_Begun(emptied=emptied))
         _move(store, plan, before)
+        move_readings(store, wrong)
         say(f"Moved {len(plan.sessions)} session(s) and {len(plan.files)} session file(s)")
+        say(f"Moved {sum(move.readings for move in plan.readings)} reading(s) of the house's meters")
     tags = {REBUILD_TAG: settings.timezone}
-    ends = sorted({plan.months[0], plan.months[-1]}) if plan.months else []
-    job = CHARGING_JOB if ends else PUBLISH_JOB
-    outcome = launch(instance, settings, Launch(job, ends, tags=tags), say)
-    if outcome.succeeded and _remove_derived(settings, emptied):
+    for job, months in _jobs(plan):
+        outcome = launch(instance, settings, Launch(job, _ends(months), tags=tags), say)
+        if not outcome.succeeded:
+            return outcome
+    if _remove_derived(settings, emptied):
         outcome = launch(instance, settings, Launch(PUBLISH_JOB, tags=tags), say)
     if outcome.succeeded:
         _begun(settings).remove()
     return outcome
+
+
+def _jobs(plan: RebuildPlan) -> list[tuple[str, Sequence[str]]]:
+    """What makes the months again; power comes second, because the charger is one of its meters."""
+    jobs: dict[str, Sequence[str]] = {CHARGING_JOB: plan.months, POWER_JOB: plan.power_months}
+    return [(job, months) for job, months in jobs.items() if months] or [(PUBLISH_JOB, ())]
+
+
+def _ends(months: Sequence[str]) -> list[str]:
+    return sorted({months[0], months[-1]}) if months else []
 
 
 def _maybe_sampled(plan: RebuildPlan, before: Months) -> list[str]:
@@ -137,17 +162,20 @@ def _begun(settings: Settings) -> StateFile[_Begun]:
     return StateFile(settings.private_dir / "rebuild.json", _Begun)
 
 
-def _plan(settings: Settings, store: Store, before: Months) -> RebuildPlan:
+def _plan(settings: Settings, store: Store, before: Months, wrong: Misplaced) -> RebuildPlan:
     after = placed(before.values(), settings.zone)
-    moves = _session_moves(before, after)
-    _check_within_history(moves, settings)
+    moves, readings = _session_moves(before, after), moves_of(wrong)
+    _check_within_history(moves, readings, settings)
     emptied = tuple(m for m, activity in before.items() if activity.sessions and not after[m].sessions)
     known = set(monthly_partitions(settings).get_partition_keys())
     return RebuildPlan(
         sessions=moves,
         files=_file_moves(store, after),
+        readings=readings,
+        stale=tuple(month for month in store.stored_months(ROLLUPS) if not _is_of_this_zone(store, month)),
         emptied=emptied,
         months=tuple(sorted(known & after.keys() - set(emptied))),
+        power_months=tuple(sorted(known & _power_months(store, readings))),
         is_begun=_begun(settings).path.exists(),
     )
 
@@ -173,16 +201,44 @@ def _months_by_session(months: Months) -> dict[str, set[str]]:
     return found
 
 
-def _check_within_history(moves: Iterable[SessionMove], settings: Settings) -> None:
-    for move in moves:
-        first = min(move.source, move.target)
+def _check_within_history(
+    sessions: Iterable[SessionMove], readings: Iterable[ReadingMove], settings: Settings
+) -> None:
+    found: list[tuple[str, str, SessionMove | ReadingMove]] = [
+        *((min(move.source, move.target), f"Session {move.session_id} moves", move) for move in sessions),
+        *((_month(move.target), f"{move.readings} reading(s) move", move) for move in readings),
+    ]
+    for first, what, move in found:
         if first < settings.history_start:
             raise PermanentError(
-                f"Session {move.session_id} moves from {move.source} to {move.target} by {settings.timezone}, "
+                f"{what} from {move.source} to {move.target} by {settings.timezone}, "
                 f"and {first} lies before CPH50_HISTORY_START ({settings.history_start})",
                 kept="Nothing was changed",
                 remedy=f"Set CPH50_HISTORY_START={first} and repeat the command",
             )
+
+
+def _month(path: str) -> str:
+    kind = kind_of(path)
+    return (kind and kind.month_of(path)) or ""
+
+
+def _power_months(store: Store, moves: Iterable[ReadingMove]) -> set[str]:
+    """The months that have power, or will have."""
+    stored = (store.stored_months(file) for file in POWER_FILES.values())
+    return {*reading_months(store), *chain.from_iterable(stored), *(_month(move.target) for move in moves)}
+
+
+def _is_of_this_zone(store: Store, month: str) -> bool:
+    """Whether a month's rollups, if they can be read, are of the zone's days."""
+    import pyarrow.compute as pc
+
+    table = store.read_month_if_whole(ROLLUPS, month)
+    if table is None:
+        return True
+    days = edges("day", *month_bounds(month, store.zone), store.zone)[:-1].tolist()
+    starts = table.filter(pc.field("resolution") == "day")["start"].cast("int64").to_pylist()
+    return set(starts) <= set(days)
 
 
 def _file_moves(store: Store, after: Months) -> tuple[FileMove, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import dagster as dg
 
 from cph50_pipeline.defs.document_files import DOCUMENT_FILES, DocumentFile
 from cph50_pipeline.defs.io_manager import column_schema, files_metadata
-from cph50_pipeline.defs.month_files import MONTH_FILES
+from cph50_pipeline.defs.month_files import MONTH_FILES, POWER_FILES, MonthFile
+from cph50_pipeline.defs.power_summaries import readings_metadata
+from cph50_pipeline.defs.reading_files import read_readings, reading_months, reading_paths
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.storage.files import Written, sha256_of
@@ -24,33 +26,60 @@ class Reconciled:
     damaged: list[str]
 
 
+@dataclass(frozen=True)
+class _MonthAsset:
+    """An asset with months.
+
+    Attributes:
+        months: That are stored.
+        paths: The files of a month.
+        metadata: Of a month; raises BadInputError when a file is damaged.
+    """
+
+    asset: str
+    months: Callable[[Store], list[str]]
+    paths: Callable[[Store, str], list[str]]
+    metadata: Callable[[Store, str], dict[str, Any]]
+
+
+def _of_file(file: MonthFile) -> _MonthAsset:
+    return _MonthAsset(
+        file.asset,
+        lambda store: store.stored_months(file),
+        lambda store, month: [file.path(month)],
+        lambda store, month: _file_metadata(file, store, month),
+    )
+
+
+_MONTH_ASSETS = (
+    *map(_of_file, (*MONTH_FILES.values(), *POWER_FILES.values())),
+    _MonthAsset(
+        "power_readings",
+        reading_months,
+        reading_paths,
+        lambda store, month: readings_metadata(read_readings(store, month)),
+    ),
+)
+
+
 def reconcile(instance: dg.DagsterInstance, store: Store, first_month: str) -> Reconciled:
     """Report a materialization for every file whose month Dagster does not know as made.
 
     Files are parsed first; a damaged one is named and not reported.
     """
     reported, damaged = [], []
-    for file in MONTH_FILES.values():
-        known = instance.get_materialized_partitions(dg.AssetKey(file.asset))
-        for month in store.stored_months(file):
+    for one in _MONTH_ASSETS:
+        known = instance.get_materialized_partitions(dg.AssetKey(one.asset))
+        for month in one.months(store):
             if month in known or month < first_month:
                 continue
-            path = file.path(month)
             try:
-                value = store.need_month(file, month)
+                metadata = one.metadata(store, month)
             except BadInputError as error:
                 damaged.append(str(error))
                 continue
-            data = store.root.read(path) or b""
-            metadata = {
-                "path": path,
-                "sha256": sha256_of(data),
-                "size_bytes": len(data),
-                "dagster/row_count": file.rows(value),
-                "dagster/column_schema": column_schema(file),
-            }
-            _report(instance, file.asset, month, metadata)
-            reported.append(path)
+            _report(instance, one.asset, month, metadata)
+            reported += one.paths(store, month)
     for asset, files in DOCUMENT_FILES.items():
         if instance.get_latest_materialization_event(dg.AssetKey(asset)) is not None:
             continue
@@ -63,6 +92,18 @@ def reconcile(instance: dg.DagsterInstance, store: Store, first_month: str) -> R
             _report(instance, asset, None, files_metadata(found))
             reported += [written.path for written in found]
     return Reconciled(sorted(reported), sorted(damaged))
+
+
+def _file_metadata(file: MonthFile, store: Store, month: str) -> dict[str, Any]:
+    path, value = file.path(month), store.need_month(file, month)
+    data = store.root.read(path) or b""
+    return {
+        "path": path,
+        "sha256": sha256_of(data),
+        "size_bytes": len(data),
+        "dagster/row_count": file.rows(value),
+        "dagster/column_schema": column_schema(file),
+    }
 
 
 def _found(store: Store, files: Iterable[DocumentFile]) -> list[Written]:

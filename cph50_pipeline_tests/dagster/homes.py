@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 import time_machine
 
 from cph50_pipeline.definitions import build_defs
@@ -30,6 +32,7 @@ from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline.sources.chargepoint import ChargePointClient
 from cph50_pipeline.sources.connection import Limits
 from cph50_pipeline.sources.retry import RetryPolicy
+from cph50_pipeline.storage.files import DataRoot
 
 NOW = datetime(2026, 1, 20, 18, 0, tzinfo=UTC)
 MONTHS = ["2025-11", "2025-12", "2026-01"]
@@ -150,7 +153,10 @@ class Home:
             cursor=cursor,
             sensor_name=sensor,
             definitions=self.defs,
-            resources={"chargepoint": chargepoint or self.chargepoint},
+            resources={
+                "chargepoint": chargepoint or self.chargepoint,
+                "home_assistant": (self.defs.resources or {})["home_assistant"],
+            },
         )
         return self.defs.get_sensor_def(sensor).evaluate_tick(context)
 
@@ -205,6 +211,26 @@ def with_house(home: Home, *, is_there: bool) -> Home:
         home.settings, {"chargepoint": home.chargepoint, "home_assistant": resource}
     )
     return home
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def die_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the process end before it writes or removes its file number `step`."""
+    counted = count(1)
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def act(*arguments: Any) -> Any:
+            if next(counted) == step:
+                raise Killed
+            return real(*arguments)
+
+        return act
+
+    for name in ("write", "remove"):
+        monkeypatch.setattr(DataRoot, name, dying(getattr(DataRoot, name)))
 
 
 def copy_home(template: Path, folder: Path) -> None:

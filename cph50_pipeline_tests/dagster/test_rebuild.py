@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from itertools import count
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,20 +12,27 @@ import pytest
 from cph50_pipeline.charging.activity import ActivityMonth
 from cph50_pipeline.charging.collection import add_missed_sample, new_record
 from cph50_pipeline.charging.model import Session
-from cph50_pipeline.defs.jobs import REBUILD_TAG
+from cph50_pipeline.civil_time import month_bounds
+from cph50_pipeline.defs.jobs import POWER_JOB, REBUILD_TAG
 from cph50_pipeline.defs.launch import Outcome
-from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES, SLOTS
+from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES, ROLLUPS, SLOTS
+from cph50_pipeline.defs.reading_files import read_readings, reading_months, write_readings
+from cph50_pipeline.defs.reading_moves import ReadingMove
 from cph50_pipeline.defs.rebuild import RebuildPlan, SessionMove, plan_rebuild, rebuild
 from cph50_pipeline.errors import BadInputError, LockedError, PermanentError
-from cph50_pipeline.storage.files import DataRoot
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, settings_for
+from cph50_pipeline.power.readings import collect
+from cph50_pipeline_tests.dagster.homes import (
+    MONTHS,
+    Home,
+    Killed,
+    die_before,
+    failure_texts,
+    settings_for,
+    with_house,
+)
 
 NOVEMBER, DECEMBER, JANUARY = MONTHS
 EAST, WEST = "Pacific/Auckland", "Pacific/Honolulu"
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
 
 
 @pytest.fixture(autouse=True)
@@ -190,22 +195,6 @@ def made_by_others() -> dict[bool, dict[str, bytes]]:
     return {}
 
 
-def die_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the process end before it writes or removes its file number `step`."""
-    counted = count(1)
-
-    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-        def act(*arguments: Any) -> Any:
-            if next(counted) == step:
-                raise Killed
-            return real(*arguments)
-
-        return act
-
-    for name in ("write", "remove"):
-        monkeypatch.setattr(DataRoot, name, dying(getattr(DataRoot, name)))
-
-
 @pytest.mark.parametrize("is_emptied", [False, True], ids=["a session less", "none left"])
 @pytest.mark.parametrize("step", range(1, 5))
 def test_killed_before_any_file_it_loses_nothing_and_a_second_rebuild_completes_it(
@@ -323,3 +312,59 @@ def test_months_without_answers_are_left_alone(collected: Home) -> None:
     assert plan(moved_to(WEST, collected)).emptied == ()
     assert apply(moved_to(WEST, collected)).succeeded
     assert (collected.folder / ACTIVITY.path(NOVEMBER)).exists()
+
+
+def with_power(home: Home) -> Home:
+    """The household with readings of the house around the new year, and with its power."""
+    newyear = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    rows = [("home.power", newyear + number * timedelta(minutes=30), 1.0) for number in range(-96, 96)]
+    with home.store().open() as store:
+        for month in (DECEMBER, JANUARY):
+            of_month = collect(rows).between(*month_bounds(month, home.settings.zone))
+            write_readings(store, month, of_month, is_over=month == DECEMBER)
+    result = with_house(home, is_there=False).run(MONTHS, job=POWER_JOB)
+    assert result.success, failure_texts(result)
+    return home
+
+
+def hours_by_month(home: Home) -> dict[str, int]:
+    return {month: len(read_readings(home.store(), month)) // 2 for month in reading_months(home.store())}
+
+
+def test_a_rebuild_lays_readings_out_anew_and_rolls_power_up_by_the_new_days(collected: Home) -> None:
+    assert hours_by_month(with_power(collected)) == {DECEMBER: 48, JANUARY: 48}
+    east = moved_to(EAST, collected, source="chargepoint")  # and so without a Home Assistant
+    found = plan(east)
+    assert (found.stale, found.power_months) == (tuple(MONTHS), tuple(MONTHS))
+    assert found.readings[0] == ReadingMove(
+        "power/readings/2025-12.parquet", "power/readings/2026-01-01.ndjson", 42
+    )
+    outcome = apply(east)
+    assert outcome.succeeded, outcome.failures
+    assert hours_by_month(east) == {DECEMBER: 27, JANUARY: 69}
+    for month in MONTHS:
+        rollups = east.store().need_month(ROLLUPS, month)
+        assert ROLLUPS.violations(month, rollups, None, east.store()) == []
+    assert not plan(east).is_needed
+
+
+def test_power_of_another_zones_days_alone_needs_a_rebuild(collected: Home) -> None:
+    found = plan(moved_to("America/New_York", with_power(collected)))
+    assert (found.sessions, found.stale) == ((), tuple(MONTHS))
+    assert found.is_needed
+
+
+def test_a_reading_that_would_fall_out_of_the_history_stops_the_rebuild(home: Home) -> None:
+    with home.store().open() as store:
+        first = month_bounds(NOVEMBER, home.settings.zone)[0]
+        write_readings(store, NOVEMBER, collect([("home.power", first, 1.0)]), is_over=False)
+    with pytest.raises(PermanentError, match=r"1 reading\(s\) move .*CPH50_HISTORY_START"):
+        plan(moved_to(WEST, home))
+
+
+def test_a_damaged_file_of_readings_stops_the_rebuild_and_is_named(home: Home) -> None:
+    path = home.folder / "power/readings/2026-01.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(BadInputError, match=r"power/readings/2026-01\.parquet"):
+        plan(moved_to(WEST, home))

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
-from cph50_pipeline.defs.document_files import CLASSIFIER_HTML
-from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES, SLOTS
+from cph50_pipeline.civil_time import month_bounds
+from cph50_pipeline.defs.document_files import CLASSIFIER_HTML, dump_documents
+from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, EVENTS, MONTH_FILES, ROLLUPS, SLOTS, WINDOWS
+from cph50_pipeline.defs.power_files import make_files
+from cph50_pipeline.defs.reading_files import write_readings
 from cph50_pipeline.defs.reconcile import Reconciled, reconcile
+from cph50_pipeline.defs.rolling_up import roll_up, roll_windows
 from cph50_pipeline.defs.store import CLASSIFIER_FILE
+from cph50_pipeline.power.data_points import FILES
+from cph50_pipeline.power.meters import MeterConfig
+from cph50_pipeline.power.readings import collect
 from cph50_pipeline_tests.dagster.homes import MONTHS, Home, materializations
 
 
@@ -84,3 +92,41 @@ def test_files_are_only_read(collected: Home) -> None:
 
 def test_an_empty_data_root_has_nothing_to_tell(home: Home) -> None:
     assert told(home) == Reconciled([], [])
+
+
+def powered(home: Home) -> Home:
+    """The household with its charger rolled up, beside readings of the house in two forms."""
+    newyear = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    rows = [("home.power", newyear + number * timedelta(hours=1), 1.0) for number in range(-3, 3)]
+    with home.store().open() as store:
+        for month in MONTHS[1:]:
+            of_month = collect(rows).between(*month_bounds(month, store.zone))
+            write_readings(store, month, of_month, is_over=month == MONTHS[1])
+        for month in MONTHS:
+            store.write_months(ROLLUPS, {month: roll_up(store, month, MeterConfig())})
+            store.write_months(EVENTS, {month: []})
+            store.write_months(WINDOWS, {month: roll_windows(store, month, MeterConfig())})
+        files = make_files(store, MeterConfig(), FILES)
+        store.write_files(dump_documents("power_files", files))
+    return home
+
+
+def test_the_houses_power_is_shown_as_made_in_all_of_its_forms(collected: Home) -> None:
+    result = told(powered(collected))
+    assert result.damaged == []
+    stored = [path for path in collected.files() if path.startswith("power/")]
+    assert [path for path in result.reported if path.startswith("power/")] == sorted(stored)
+    assert len(stored) == 2 + 3 * len(MONTHS) + 4
+    assert known(collected, "power_readings") == set(MONTHS[1:])
+    assert all(known(collected, file.asset) == set(MONTHS) for file in (ROLLUPS, EVENTS, WINDOWS))
+    [readings] = materializations(collected.instance, "power_readings", MONTHS[1])
+    assert readings.metadata["readings"].value == 3
+    assert told(collected) == Reconciled([], [])
+
+
+def test_damaged_power_is_named_and_its_month_stays_unmade(collected: Home) -> None:
+    path = "power/readings/2025-12.parquet"
+    (powered(collected).folder / path).write_bytes(b"PAR1")
+    [line] = told(collected).damaged
+    assert path in line
+    assert known(collected, "power_readings") == {MONTHS[2]}
