@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
+from math import inf
 from typing import TYPE_CHECKING
 
 from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.readings import Readings, Series, State
 
 if TYPE_CHECKING:
-    from cph50_pipeline.power.readings import Mask, States
+    from cph50_pipeline.power.readings import Instants, Mask, States
 
 
 def mark_states(readings: Readings, config: MeterConfig) -> Readings:
@@ -42,19 +43,28 @@ def _with_outages(judged: Mapping[str, Series], config: MeterConfig) -> dict[str
     How long is what is known: from the beginning to the last reading that says zero. So a single zero is none.
     """
     mains = {id_: meter for id_, meter in config.meters.items() if meter.mains}
-    marked = dict(judged)
     if not mains or not mains.keys() <= judged.keys():
-        return marked
+        return dict(judged)
+    least_ms = 1000 * min((meter.outage_after_seconds or inf) for meter in mains.values())
+    states = {id_: judged[id_].state.copy() for id_ in mains}
     for start, end in reduce(_intersected, (_at_zero(judged[id_], meter) for id_, meter in mains.items())):
-        inside = {
-            id_: (marked[id_].at >= start) & (marked[id_].at < end) & (marked[id_].state == State.OK)
-            for id_ in mains
-        }
-        last = max(int(marked[id_].at[within].max(initial=start)) for id_, within in inside.items())
+        if end - start < least_ms:
+            continue
+        inside = {id_: _ok_between(judged[id_], start, end) for id_ in mains}
+        last = max(int(judged[id_].at[within].max(initial=start)) for id_, within in inside.items())
         for id_, meter in mains.items():
             if meter.outage_after_seconds and last - start >= meter.outage_after_seconds * 1000:
-                marked[id_] = _with_state(marked[id_], inside[id_], State.OUTAGE)
-    return marked
+                states[id_][inside[id_]] = State.OUTAGE
+    return {**judged, **{id_: replace(judged[id_], state=state) for id_, state in states.items()}}
+
+
+def _ok_between(series: Series, start: int, end: int) -> Instants:
+    """The numbers of the ok readings in a half-open interval."""
+    import numpy as np
+
+    first, last = np.searchsorted(series.at, [start, end])
+    numbers: Instants = np.flatnonzero(series.state[first:last] == State.OK) + first
+    return numbers
 
 
 def _at_zero(series: Series, meter: Meter) -> list[tuple[int, int]]:
