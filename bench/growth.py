@@ -1,170 +1,251 @@
-"""How much a year of charging adds to the data repository: each session collected, completed, committed twice.
+"""How much a year adds to the data repository: a session a day, and the house's power once a minute.
 
-Works on files and publisher directly, without Dagster, so that a year takes minutes. What is written is made by the
-rules that the assets use, of what the simulator answers at the time.
+Each session is collected and completed, and each time committed. Power is made anew by the hour; of that, what changes
+by the day causes commits, in the night, and the rest travels with these and with those of sessions. A year of power
+lies before the one that is measured, so that the rolling files are full.
 """
 
 from __future__ import annotations
 
-import logging
+import json
 import tempfile
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from uuid import UUID
 
-from bench.homes import ZONE, current_month, git
+from bench.charging_year import ChargingYear, Moment, moments
+from bench.homes import REPOSITORY, ZONE, current_month, git
+from bench.house_power import INTERVAL_SECONDS, ONE_METER, HousePower
 from bench.row import Effort, Row
-from cph50_pipeline.charging.activity import merge
-from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus, read_answer, read_session
-from cph50_pipeline.charging.cache import cache_record
-from cph50_pipeline.charging.collection import add_sample, collection_path, new_record
-from cph50_pipeline.charging.model import Attribution
-from cph50_pipeline.charging.privacy import PUBLIC, scrub
-from cph50_pipeline.charging.samples import distinct_readings
-from cph50_pipeline.charging.slots import charging_slots
-from cph50_pipeline.civil_time import month_bounds, month_of, shift_month
-from cph50_pipeline.defs.attribution import classify_months
-from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, CLASSIFICATIONS, SAMPLES, SLOTS
+from cph50_pipeline.civil_time import day_start, local_date, month_bounds, month_of, shift_month
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.reference_files import ensure_reference_files
 from cph50_pipeline.defs.run_log import KEPT_RUNS, RUNS_FILE
-from cph50_pipeline.defs.sensors import SESSION_ID_FILE, STATE_FILE
-from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.store import METERS_FILE, Store
+from cph50_pipeline.power.data_points import FILES
 from cph50_pipeline.settings import PublishMode, Settings
 from cph50_pipeline.simulator.answers import HouseholdAnswers
+from cph50_pipeline.simulator.house.house import House
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
-from cph50_pipeline.simulator.sessions import PlannedSession
 from cph50_pipeline.storage.messages import RunInfo
 
 BUDGET_MB = 15.0
-SESSIONS_A_YEAR = 365
-QUICK_MONTHS = 3
-SEEN_AFTER = timedelta(seconds=45)
-SAMPLES_TAKEN = 30
-SAMPLE_SECONDS = 10.0
-LOG = logging.getLogger(__name__)
+DAYS_A_YEAR = SESSIONS_A_YEAR = 365
+MONTHS, QUICK_MONTHS = 12, 2
+MONTHS_BEFORE = 13
+HOUR = timedelta(hours=1)
+NIGHTLY: Mapping[timedelta, tuple[str, ...]] = {
+    timedelta(minutes=2): ("daily", "weekly"),
+    timedelta(minutes=5): ("daily", "weekly", "monthly"),
+    timedelta(minutes=15): FILES,
+}
+"""What the schedules make, by how long after midnight."""
+
+PARTS: Mapping[tuple[str, str], str] = {
+    ("power/readings/", ".ndjson"): "readings by day",
+    ("power/readings/", ".parquet"): "readings by month",
+    ("power/rollups/", ""): "rollups",
+    ("power/windows/", ""): "windows",
+    ("power/events/", ""): "events",
+    ("power/daily", ""): "daily",
+    ("power/", ".json"): "weekly, monthly, yearly",
+    (RUNS_FILE, ""): "list of runs",
+}
+CHARGING, GIT = "charging", "git's own"
 
 
 def measure(effort: Effort) -> Row:
-    """The repository after a year of sessions, after git's own tidying, for one session a day."""
-    months = QUICK_MONTHS if effort.quick else 12
-    with tempfile.TemporaryDirectory(prefix="cph50-bench-") as folder:
-        year = _Year(Path(folder) / "data", shift_month(current_month(), -months))
-        sessions = year.live(months)
-        git(year.data, "gc", "--quiet")
-        size_mb = _size_mb(year.data / ".git")
-        commits = int(git(year.data, "rev-list", "--count", "HEAD"))
-    a_year_mb = size_mb * SESSIONS_A_YEAR / sessions
+    """The repository after a year, after git's own tidying."""
+    months = QUICK_MONTHS if effort.quick else MONTHS
+    grown = _grown(months, ONE_METER)
+    more = _grown(QUICK_MONTHS, _five_meters())
     return Row(
-        "growth", a_year_mb, BUDGET_MB, "MB a year", "the whole budget, which a reading a minute shares later",
-        f"{size_mb:.2f} MB after {sessions} sessions in {months} months, {commits} commits",
+        "growth", grown.mb, BUDGET_MB, "MB a year", "the whole budget",
+        f"{grown.describe()}; with five meters {more.mb:.2f} ({more.describe()})",
     )  # fmt: skip
+
+
+def _five_meters() -> Mapping[str, object]:
+    example = json.loads((REPOSITORY / "data" / "meters.example.json").read_text())
+    meters: dict[str, object] = example["meters"]
+    return meters
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """What was added in some months.
+
+    Attributes:
+        parts: MB a year by what they are of.
+        figures: What was measured, in words.
+    """
+
+    parts: Mapping[str, float]
+    figures: str
+
+    @property
+    def mb(self) -> float:
+        return sum(self.parts.values())
+
+    def describe(self) -> str:
+        told = ", ".join(
+            f"{name} {mb:.2f}" for name, mb in sorted(self.parts.items(), key=lambda one: -one[1])
+        )
+        return f"{told}; {self.figures}"
+
+
+def _grown(months: int, meters: Mapping[str, object]) -> _Grown:
+    with tempfile.TemporaryDirectory(prefix="cph50-bench-") as folder:
+        year = _Year(Path(folder) / "data", shift_month(current_month(), -months), meters)
+        year.begin()
+        before = _Repository.of(year.data)
+        year.live(months)
+        after = _Repository.of(year.data)
+    sizes = after.grown(before)
+    of_day, of_session = DAYS_A_YEAR / year.days, SESSIONS_A_YEAR / year.sessions
+    return _Grown(
+        {part: size / 1e6 * (of_session if part == CHARGING else of_day) for part, size in sizes.items()},
+        f"{sum(sizes.values()) / 1e6:.2f} MB in {year.days} days with {year.sessions} sessions and "
+        f"{after.commits - before.commits} commits",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository after git's own tidying.
+
+    Attributes:
+        parts: Its bytes by what they are of.
+    """
+
+    parts: Counter[str]
+    commits: int
+
+    @classmethod
+    def of(cls, data: Path) -> _Repository:
+        """Tidy and look."""
+        git(data, "gc", "--quiet")
+        paths = dict(
+            line.partition(" ")[::2] for line in git(data, "rev-list", "--objects", "--all").splitlines()
+        )
+        told = git(data, "cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize:disk)")
+        parts: Counter[str] = Counter()
+        for line in told.splitlines():
+            id_, size = line.split()
+            parts[part_of(paths.get(id_, ""))] += int(size)
+        whole = sum(path.stat().st_size for path in (data / ".git").rglob("*") if path.is_file())
+        parts[GIT] += whole - parts.total()  # above all the index of what is in it
+        return cls(parts, int(git(data, "rev-list", "--count", "HEAD")))
+
+    def grown(self, before: _Repository) -> dict[str, int]:
+        """The bytes that came since, by what they are of: as differences, because git may turn round which version
+        it keeps whole and of which it keeps the difference.
+        """
+        return {part: size - before.parts[part] for part, size in self.parts.items()}
+
+
+def part_of(path: str) -> str:
+    """What a file of the repository is of; folders and commits are git's own."""
+    if "." not in path:
+        return GIT
+    found = (part for (start, end), part in PARTS.items() if path.startswith(start) and path.endswith(end))
+    return next(found, CHARGING)
 
 
 @dataclass
 class _Year:
-    """A household whose sessions are collected as they happen.
+    """A household whose sessions and power are collected as they happen.
 
     Attributes:
         data: The data root.
-        first_month: Of the household's history.
+        first_month: From which sessions are collected; the power of the time before is there.
+        meters: As `meters.json` declares them.
+        days: How many were lived.
     """
 
     data: Path
     first_month: str
+    meters: Mapping[str, object]
+    days: int = 0
+    sessions: int = 0
     runs: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
 
     def __post_init__(self) -> None:
-        year, month = map(int, self.first_month.split("-"))
-        plan = Household(Settings().simulator_seed, ZONE, history_start=date(year, month, 1))
+        self.start = month_bounds(self.first_month, ZONE)[0]
+        begins = month_bounds(shift_month(self.first_month, -MONTHS_BEFORE), ZONE)[0]
+        plan = Household(Settings().simulator_seed, ZONE, history_start=local_date(begins, ZONE))
+        household = LiveHousehold(plan, PlugInBook())
         self.plan = plan
-        self.answers = HouseholdAnswers(LiveHousehold(plan, PlugInBook()))
         self.settings = Settings(data_dir=str(self.data), publish=PublishMode.LOCAL, publish_delay_minutes=0)
         self.store = Store.of(self.settings)
-        self.ids = Random(0)
+        self.store.write_document(METERS_FILE, {"meters": self.meters})
         ensure_reference_files(self.store)
+        config = self.store.meters(INTERVAL_SECONDS)
+        self.power = HousePower(self.store, House(household), config, begins)
+        self.charging = ChargingYear(self.store, HouseholdAnswers(household))
+        self.ids = Random(0)
+        self.noted = self.start
 
-    def live(self, months: int) -> int:
-        """Let the sessions of so many months happen; returns how many there were."""
-        start, _ = month_bounds(self.first_month, ZONE)
-        end, _ = month_bounds(shift_month(self.first_month, months), ZONE)
-        sessions = self.plan.sessions_between(start, end)
-        for at, session, begins in sorted(_events(sessions), key=lambda event: event[0]):
-            if begins:
-                self._sample(session, at)
-            self._write_state(session, at, begins)
-            self._write_month(session, at)
-            self._commit(session, at)
-        return len(sessions)
+    def begin(self) -> None:
+        """Commit the power of the months before."""
+        self.power.run(self.start)
+        self._commit("power_job", self.start)
 
-    def session(self, session_id: str, at: datetime) -> ChargingStatus:
-        """What the client would give for a session at an instant."""
-        answer = self.answers.charging_status(int(session_id), at)
-        assert answer is not None
-        return read_answer(ChargingStatus, scrub(answer, PUBLIC), session_id)
+    def live(self, months: int) -> None:
+        """Let so many months happen."""
+        end = month_bounds(shift_month(self.first_month, months), ZONE)[0]
+        sessions = moments(self.plan.sessions_between(self.start, end))
+        midnights = [day_start(day, ZONE) for day in _days(self.start, end)]
+        self.days, self.sessions = len(midnights), len(sessions) // 2
+        runs = {midnight + after: files for midnight in midnights for after, files in NIGHTLY.items()}
+        for moment in sessions:  # of the runs by the hour only those before and after a session leave a trace
+            hour = moment.at.replace(minute=0, second=0, microsecond=0)
+            runs |= {at: FILES for at in (hour, hour + HOUR) if at not in midnights}
+        happens: list[tuple[datetime, Moment | Iterable[str]]] = [*runs.items()]
+        happens += [(moment.at, moment) for moment in sessions]
+        for at, what in sorted(happens, key=itemgetter(0)):
+            if isinstance(what, Moment):
+                self._session(what)
+            else:
+                self._power(at, what)
 
-    def _rows(self, at: datetime) -> list[ActivityRow]:
-        """The newest rows of the monthly activity, which the weekly refresh brings."""
-        months = self.answers.activity(10, None, at)["month_info"]
-        return [
-            read_session(ActivityRow, scrub(row, PUBLIC)) for month in months for row in month["sessions"]
-        ]
+    def _session(self, moment: Moment) -> None:
+        self.charging.write(moment)
+        self._commit("session_job", moment.at, f"session {moment.session.session_id}")
 
-    def _sample(self, session: PlannedSession, at: datetime) -> None:
-        session_id = str(session.session_id)
-        record = new_record(session_id, session.start, at, SAMPLE_SECONDS)
-        for number in range(SAMPLES_TAKEN):
-            moment = at + timedelta(seconds=number * SAMPLE_SECONDS)
-            record = add_sample(record, self.session(session_id, moment), moment, ZONE)
-        self.store.write_collection(collection_path(session_id, session.start, ZONE), record)
+    def _power(self, at: datetime, files: Iterable[str]) -> None:
+        self.power.run(at, files)
+        self._commit("power_job", at)
 
-    def _write_state(self, session: PlannedSession, at: datetime, begins: bool) -> None:
-        stamp = at.isoformat()
-        self.store.write_document(
-            SESSION_ID_FILE, {"session_id": str(session.session_id), "timestamp": stamp}
-        )
-        self.store.write_document(STATE_FILE, {"timestamp": stamp, "connected": begins, "charging": begins})
-
-    def _write_month(self, session: PlannedSession, at: datetime) -> None:
-        month, store = month_of(session.start, ZONE), self.store
-        status = self.session(str(session.session_id), at + timedelta(minutes=6))
-        activity = merge(store.activity(month), self._rows(at), [status], ZONE)
-        store.write_months(ACTIVITY, {month: activity})
-        sessions = store.sessions(month)
-        samples = {one.session_id: distinct_readings(one, store.collection(one)) for one in sessions}
-        store.write_months(SAMPLES, {month: samples})
-        classified = classify_months(store, [month], {month: samples}, LOG)[month]
-        store.write_months(CLASSIFICATIONS, {month: classified})
-        cars = {one.session_id: Attribution(one.vehicle_id, one.confidence) for one in classified}
-        slots = {
-            one.session_id: charging_slots(one, samples[one.session_id], cars[one.session_id].vehicle_id)
-            for one in sessions
-        }
-        store.write_months(SLOTS, {month: [slot for each in slots.values() for slot in each]})
-        cards = store.vehicles().cards()
-        records = [
-            cache_record(one, activity.sessions[id_], cars[id_], slots[id_], cards, samples[id_])
-            for one in sessions
-            for id_ in [one.session_id]
-        ]
-        store.write_months(CACHE, {month: records})
-
-    def _commit(self, session: PlannedSession, at: datetime) -> None:
-        run_id = str(UUID(int=self.ids.getrandbits(128), version=4))
+    def _commit(self, job: str, at: datetime, what: str = "") -> None:
+        """Commit what causes a commit, as a run does at its end; the list of runs names those before it."""
         self.store.write_document(RUNS_FILE, {"runs": list(self.runs)})
-        reason = f"session_job {month_of(session.start, ZONE)} session {session.session_id}"
-        publisher_of(self.settings, self.store).commit(RunInfo(run_id, "session_job", reason), at)
+        reason = " ".join(part for part in (job, month_of(at, ZONE), what) if part)
+        run = RunInfo(self._id(), job, reason)
+        publisher_of(self.settings, self.store).commit(run, at)
+        while self.noted + HOUR < at:  # the runs by the hour between, of which nothing else is left
+            self.noted += HOUR
+            self._note(self._id(), self.noted, f"power_job {month_of(self.noted, ZONE)}")
+        self.noted = at.replace(minute=0, second=0, microsecond=0)
+        self._note(run.run_id, at, reason)
+
+    def _id(self) -> str:
+        return str(UUID(int=self.ids.getrandbits(128), version=4))
+
+    def _note(self, run_id: str, at: datetime, reason: str) -> None:
+        utc, local = at.astimezone(UTC), at.astimezone(ZONE)
         self.runs.appendleft(
             {
                 "run_id": run_id,
-                "date": f"{at:%Y-%m-%d}",
-                "time_utc": f"{at:%H:%M:%S}",
-                "time_pt": f"{at.astimezone(ZONE):%H:%M:%S}",
+                "date": f"{utc:%Y-%m-%d}",
+                "time_utc": f"{utc:%H:%M:%S}",
+                "time_pt": f"{local:%H:%M:%S}",
                 "result": "success",
                 "reason": reason,
                 "run_type": "sensor",
@@ -172,12 +253,9 @@ class _Year:
         )
 
 
-def _events(sessions: list[PlannedSession]) -> Iterator[tuple[datetime, PlannedSession, bool]]:
-    """When a session is collected and completed; whether it begins."""
-    for session in sessions:
-        yield (session.start + SEEN_AFTER).astimezone(UTC), session, True
-        yield (session.reported_end + SEEN_AFTER).astimezone(UTC), session, False
-
-
-def _size_mb(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+def _days(start: datetime, end: datetime) -> Iterator[date]:
+    """The civil days between two midnights."""
+    day, last = local_date(start, ZONE), local_date(end, ZONE)
+    while day < last:
+        yield day
+        day += timedelta(days=1)
