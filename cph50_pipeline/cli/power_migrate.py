@@ -69,11 +69,10 @@ def migrate(
     choices = _choices(meters, units, scales, span)
     with Store.of(settings).open() as store:
         done = take_in(store, settings, file, choices, now, apply=apply)
-    if report is not None:
-        _write_report(report, done.plan)
+    is_reported = report is None or _write_report(report, done.plan)
     outcome = _roll_up(settings, done.months, now) if done.months and not no_run else None
     _show(done, outcome, settings, applied=apply, rows=rows, as_json=as_json)
-    if done.plan.is_in_vain or (outcome is not None and not outcome.succeeded):
+    if done.plan.is_in_vain or not is_reported or (outcome is not None and not outcome.succeeded):
         raise typer.Exit(FAILED)
 
 
@@ -115,13 +114,16 @@ def _factor(column: str, text: str) -> float:
         ) from None
 
 
-def _write_report(path: Path, plan: Plan) -> None:
+def _write_report(path: Path, plan: Plan) -> bool:
+    """Write the verdicts; a line, and False, where they cannot be."""
     from cph50_pipeline.power.migration.report import verdicts_csv
 
     try:
         path.write_bytes(verdicts_csv(plan))
     except OSError as error:
         output.progress(f"{path} cannot be written: {error.strerror}")
+        return False
+    return True
 
 
 def _roll_up(settings: Settings, months: Sequence[str], now: datetime) -> Outcome:

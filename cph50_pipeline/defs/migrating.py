@@ -45,10 +45,11 @@ def migrate(
         BadInputError: there is no such file, no `meters.json`, or a choice that cannot be; a stored month is damaged.
     """
     config = _meters(store, settings)
-    choices.check(config)
+    sources, unread = _sources(_files(path))
+    if sources:
+        choices.check(config, set().union(*(source.columns for source in sources)))
     if apply:
         store.hold_power()  # nobody adds a reading between the decision and the writing
-    sources, unread = _sources(_files(path))
     earliest = month_bounds(settings.history_start, settings.zone)[0]
     limits = Limits(earliest=earliest, now=now, zone=settings.zone)
     judged = [judge(source, config, choices, limits) for source in sources]

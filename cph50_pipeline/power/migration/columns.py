@@ -6,7 +6,7 @@ believed: a column that behaves otherwise is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isfinite
@@ -56,12 +56,20 @@ class Choices:
     scales: Mapping[str, float] = field(default_factory=dict)
     span: Span | None = None
 
-    def check(self, config: MeterConfig) -> None:
+    def check(self, config: MeterConfig, columns: Collection[str]) -> None:
         """Refuse what cannot be.
 
+        Args:
+            columns: Of all files.
+
         Raises:
-            BadInputError: a meter is not declared, or is the charger; a scale makes every reading zero.
+            BadInputError: a meter is not declared, or is the charger; a scale makes every reading zero; no file has
+                such a column.
         """
+        for column in (*self.meters, *self.units, *self.scales):
+            if column not in columns:
+                known = ", ".join(sorted(columns)) or "none"
+                raise BadInputError(f"No file has a column '{column}'", remedy=f"The columns are {known}")
         for column, meter in self.meters.items():
             if meter not in config.meters or meter == CHARGER:
                 known = ", ".join(id_ for id_ in config.meters if id_ != CHARGER) or "none"

@@ -160,7 +160,7 @@ class _Ledger:
         if found is None or (isnan(found) and not isnan(one.number)):
             return True
         if found == one.number or (isnan(found) and isnan(one.number)):
-            self.verdicts.append(_already_stored(one))
+            self._leave(one, [one.begin] if not isnan(found) else [])
         elif isnan(one.number):
             self._refuse([one], Reason.STORED_STAYS, f"{found:g} is stored")
         else:
@@ -205,7 +205,7 @@ class _Ledger:
                 continue
             until = one.end
             if told == "the same":
-                self.verdicts.append(_already_stored(one))
+                self._leave(one, at[:-1].tolist())
             else:
                 self._take([one], at, values)
 
@@ -249,9 +249,9 @@ class _Ledger:
         self._values.append(values)
         self._new += at[~np.isnan(values)].tolist()
 
-
-def _already_stored(one: Candidate) -> Verdict:
-    return replace(one.verdict, outcome="already_stored")
+    def _leave(self, one: Candidate, at: Iterable[int]) -> None:
+        self.verdicts.append(replace(one.verdict, outcome="already_stored"))
+        self._new += at
 
 
 def _following(numbers: Sequence[float]) -> list[float | None]:

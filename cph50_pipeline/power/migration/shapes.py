@@ -64,6 +64,11 @@ class Source:
     rows: tuple[Row, ...]
     is_ours: bool
 
+    @property
+    def columns(self) -> set[str]:
+        """The columns of which a row has a value."""
+        return {value.column for row in self.rows for value in row.values or ()}
+
 
 def read_source(data: bytes, name: str) -> Source:
     """The rows of a file, whatever shape it has.
