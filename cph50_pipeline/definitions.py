@@ -21,6 +21,7 @@ from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
 from cph50_pipeline.defs.io_manager import build_io_manager
 from cph50_pipeline.defs.jobs import build_jobs
 from cph50_pipeline.defs.partitions import monthly_partitions
+from cph50_pipeline.defs.power_sensor import build_power_sensor
 from cph50_pipeline.defs.publishing import build_store_resource
 from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
 from cph50_pipeline.defs.schedules import build_schedules
@@ -57,6 +58,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             build_charger_sensor(settings, jobs),
             build_hand_edited_sensor(settings, jobs),
             build_training_sensor(settings, jobs),
+            build_power_sensor(settings, jobs),
         ],
         resources={
             "chargepoint": ChargePoint.of(settings),

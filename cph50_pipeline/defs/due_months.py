@@ -72,7 +72,7 @@ def requests(
     instance: dg.DagsterInstance, due: Due, now: datetime, run_config: Mapping[str, Any] | None = None
 ) -> Iterator[dg.RunRequest]:
     """A run for each span of months without a gap, unless it failed too often just now."""
-    for span in _spans(due):
+    for span in spans(due):
         yield from _requests_of(instance, span, now, run_config)
 
 
@@ -92,7 +92,7 @@ def _requests_of(
         yield dg.RunRequest(run_config=run_config, tags=tags)
 
 
-def _spans(due: Due) -> list[Due]:
+def spans(due: Due) -> list[Due]:
     """The months in spans without a gap, each of which one run can make."""
     spans: list[Due] = []
     for month, digest in due:

@@ -1,10 +1,10 @@
-"""What a month's rollups and its windows are made of, each as one digest, and the months that are to be made again.
+"""What a month's rollups and its windows are made of, each as one digest.
 
 `power_rollups` notes with each month, under `INPUTS`, the month's digest as it was before it was rolled up: of the
 meters, of the month's readings and the nearest file of readings on either side, and of what tells of the charger. A
 month of which another digest was noted last may come out differently, rollups and events alike. `power_windows` notes
 a digest of its own: of the rollups and events in its windows, and of that digest, so that a month whose run died before
-its windows were made is due as well.
+its windows were made is due as well. Which months are due, `power_due` says.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 
 import dagster as dg
 
-from cph50_pipeline.civil_time import local_date, month_bounds, month_of, parse_instant, shift_month
+from cph50_pipeline.civil_time import local_date, month_bounds, parse_instant, shift_month
 from cph50_pipeline.defs.attribution_inputs import INPUTS, digest_of
-from cph50_pipeline.defs.due_months import Due, in_hand, inputs_of, newest_made
-from cph50_pipeline.defs.jobs import POWER_JOB
-from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES, WINDOWS
+from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
 from cph50_pipeline.defs.rolling_up import MONTHS_BEFORE
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
@@ -73,6 +71,7 @@ class PowerInputs:
     store: Store
     config: MeterConfig
     digests: Digests = field(default_factory=Digests)
+    _now: dict[str, str | None] = field(default_factory=dict)
 
     def months(self) -> list[str]:
         """The months of which readings or charging are stored, or of which something was made, sorted."""
@@ -147,31 +146,12 @@ class PowerInputs:
         return local_date(min(looked, month_bounds(month, self.store.zone)[1]), self.store.zone)
 
     def _of(self, path: str) -> str | None:
-        return self.digests.of_file(self.store.root, path)
+        if path not in self._now:
+            self._now[path] = self.digests.of_file(self.store.root, path)
+        return self._now[path]
 
 
 def attach_digests(context: dg.AssetExecutionContext, digests: Mapping[str, str]) -> None:
     """Note with each month what it was made of, as it was before: what changed meanwhile is news."""
     for month, digest in digests.items():
         context.add_asset_metadata({INPUTS: digest}, partition_key=month)
-
-
-def months_due(
-    instance: dg.DagsterInstance, inputs: PowerInputs, first_month: str, now: datetime
-) -> tuple[Due, set[str]]:
-    """The months whose rollups or windows were made of something else, or never were, and those a run is at.
-
-    Args:
-        first_month: Months before it are let alone, and so are those that have not begun.
-    """
-    rolled_up, windowed = (newest_made(instance, file.asset) for file in (ROLLUPS, WINDOWS))
-    current = month_of(now, inputs.store.zone)
-    due = []
-    for month in inputs.months():
-        if not first_month <= month <= current:
-            continue
-        digests = inputs.digest(month), inputs.windows_digest(month)
-        if digests != tuple(inputs_of(made.get(month)) for made in (rolled_up, windowed)):
-            due.append((month, digest_of("".join(digests).encode())))
-    at_work = (in_hand(instance, POWER_JOB, made) for made in (rolled_up, windowed))
-    return due, set().union(*at_work)

@@ -17,7 +17,7 @@ from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
 from cph50_pipeline.defs.instance import has_live_daemon
 from cph50_pipeline.defs.launch import Launch, Outcome, launch
-from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
 from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import Cph50Error, LockedError
@@ -87,7 +87,7 @@ def _sensors(
 ) -> Iterator[Ticked]:
     definitions = build_defs(settings)
     for sensor in sorted(definitions.sensors or [], key=lambda s: s.name):
-        if not _is_on(instance, sensor.name):
+        if not is_on(instance, sensor.name):
             yield Ticked(sensor.name, "switched off", [])
             continue
         cursors = kept.setdefault("cursors", {})
@@ -97,7 +97,10 @@ def _sensors(
             cursor=cursors.get(sensor.name),
             sensor_name=sensor.name,
             definitions=definitions,
-            resources={"chargepoint": ChargePoint.of(settings)},
+            resources={
+                "chargepoint": ChargePoint.of(settings),
+                "home_assistant": HomeAssistant.of(settings),
+            },
         )
         try:
             result = sensor.evaluate_tick(context)
@@ -126,7 +129,7 @@ def _schedules(
     for schedule in build_schedules(settings):
         zone = ZoneInfo(schedule.execution_timezone or "UTC")
         due = latest_due(str(schedule.cron_schedule), since, now, zone)
-        if due is None or not _is_on(instance, schedule.name):
+        if due is None or not is_on(instance, schedule.name):
             continue
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=due, repository_def=repository
@@ -148,7 +151,8 @@ def latest_due(cron: str, since: datetime, now: datetime, zone: ZoneInfo) -> dat
     return None if due is None else due.astimezone(UTC)
 
 
-def _is_on(instance: dg.DagsterInstance, name: str) -> bool:
+def is_on(instance: dg.DagsterInstance, name: str) -> bool:
+    """Whether nobody has switched a sensor or schedule off."""
     states = [state for state in instance.all_instigator_state() if state.instigator_name == name]
     return all(state.is_running for state in states)
 

@@ -33,6 +33,7 @@ UNPARTITIONED = {
     "last_session",
     "last_session_id",
     "publication",
+    "power_files",
     *REPORTS,
 }
 
@@ -71,11 +72,15 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "weekly_refresh",
         "monthly_closure",
         "weekly_vehicle_report",
+        "power_weekly",
+        "power_monthly",
+        "power_yearly",
     }
     assert {sensor.name for sensor in home.defs.sensors or []} == {
         "charger_sensor",
         "hand_edited_sensor",
         "training_sensor",
+        "power_sensor",
     }
 
 
