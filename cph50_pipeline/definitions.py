@@ -24,6 +24,7 @@ from cph50_pipeline.defs.partitions import monthly_partitions
 from cph50_pipeline.defs.power_sensor import build_power_sensor
 from cph50_pipeline.defs.publishing import build_store_resource
 from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
+from cph50_pipeline.defs.retention_job import build_retention_job
 from cph50_pipeline.defs.schedules import build_schedules
 from cph50_pipeline.defs.sensors import build_charger_sensor
 from cph50_pipeline.defs.training_sensor import build_training_sensor
@@ -52,7 +53,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             *build_external_assets(),
         ],
         asset_checks=[*build_checks(), build_release_gate()],
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), build_retention_job(settings)],
         schedules=build_schedules(settings),
         sensors=[
             build_charger_sensor(settings, jobs),

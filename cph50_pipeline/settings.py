@@ -44,6 +44,14 @@ class PublishMode(StrEnum):
     LOCAL = "local"
 
 
+class PowerRetention(StrEnum):
+    """What becomes of the house's readings when they are old."""
+
+    KEEP = "keep"
+    COMPRESS = "compress"
+    THIN = "thin"
+
+
 class Settings(BaseSettings):
     """The settings of this process. `load_settings` is the way to get them."""
 
@@ -87,6 +95,16 @@ class Settings(BaseSettings):
     )
     power_interval_seconds: int = Field(
         default=600, ge=10, le=3600, description="Seconds between two readings of the house's meters"
+    )
+
+    power_retention: PowerRetention = Field(
+        default=PowerRetention.KEEP, description="keep, compress or thin readings that are old"
+    )
+    power_retention_months: int = Field(
+        default=24, ge=1, le=1200, description="After how many months readings are old"
+    )
+    power_thin_seconds: int = Field(
+        default=300, ge=60, le=3600, description="Seconds between two readings where old ones are thinned"
     )
 
     publish: PublishMode | None = Field(

@@ -37,6 +37,7 @@ TRAINING_JOB = "training_job"
 VEHICLE_REPORT_JOB = "vehicle_report_job"
 POWER_JOB = "power_job"
 PUBLISH_JOB = "publish_job"
+RETENTION_JOB = "power_retention_job"
 
 REBUILD_TAG = "cph50/rebuild"
 """Marks a run of `cph50 rebuild`; its value is the zone."""
@@ -53,6 +54,7 @@ JOB_NAMES = (
     TRAINING_JOB,
     VEHICLE_REPORT_JOB,
     POWER_JOB,
+    RETENTION_JOB,
     PUBLISH_JOB,
 )
 

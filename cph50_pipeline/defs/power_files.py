@@ -20,12 +20,12 @@ from cph50_pipeline.defs.rolling_up import marked_readings
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.data_points import (
     FILES,
+    PATHS,
     ROLLING,
     PowerFile,
     RollingFile,
     daily,
     empty,
-    path,
     rolling,
     rolling_edges,
 )
@@ -76,9 +76,9 @@ def make_files(store: Store, config: MeterConfig, wanted: Iterable[str]) -> dict
         BadInputError: a month that they are made of is damaged.
     """
     standing = standing_of(store, config)
-    missing = {file for file in FILES if store.root.read(path(file)) is None}
+    missing = {file for file in FILES if store.root.read(PATHS[file]) is None}
     return {
-        path(file): empty() if standing is None else _make(store, config, standing, file)
+        PATHS[file]: empty() if standing is None else _make(store, config, standing, file)
         for file in FILES
         if file in {*wanted, *missing}
     }

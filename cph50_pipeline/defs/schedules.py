@@ -11,6 +11,7 @@ from cph50_pipeline.civil_time import month_of, shift_month
 from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB, WEEKLY_REFRESH_JOB
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS
 from cph50_pipeline.defs.power_schedules import build_power_schedules
+from cph50_pipeline.defs.retention_job import build_retention_schedule
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.settings import Settings
 
@@ -81,4 +82,10 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason("No session is stored yet")
         return dg.RunRequest()  # late or twice, it reports what is stored, and the same data changes no file
 
-    return [weekly_refresh, monthly_closure, weekly_vehicle_report, *build_power_schedules(settings)]
+    return [
+        weekly_refresh,
+        monthly_closure,
+        weekly_vehicle_report,
+        *build_power_schedules(settings),
+        build_retention_schedule(settings),
+    ]

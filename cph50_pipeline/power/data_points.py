@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.fields import rounded
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 RollingFile = Literal["weekly", "monthly", "yearly"]
 PowerFile = Literal["daily", "weekly", "monthly", "yearly"]
-FILES: tuple[PowerFile, ...] = get_args(PowerFile)
+PATHS: Mapping[PowerFile, str] = {
+    "daily": "power/daily.json",
+    "weekly": "power/weekly.json",
+    "monthly": "power/monthly.json",
+    "yearly": "power/yearly.json",
+}
+"""Where each of the four files is, relative to the data root."""
+FILES: tuple[PowerFile, ...] = tuple(PATHS)
 
 ROLLING: Mapping[RollingFile, tuple[Resolution, int]] = {
     "weekly": ("hour", 7),
@@ -36,11 +43,6 @@ ROLLING: Mapping[RollingFile, tuple[Resolution, int]] = {
 """Of each rolling file the resolution of its points, and how many days they cover."""
 
 _COVERAGE_DECIMALS = 4
-
-
-def path(file: PowerFile) -> str:
-    """Where one of the four files is, relative to the data root."""
-    return f"power/{file}.json"
 
 
 def rolling_edges(file: RollingFile, last_day: date, zone: ZoneInfo) -> Instants:

@@ -113,6 +113,7 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("power/rollups", "power/rollups/{month}.parquet", Group.POWER, Cause.NEVER),
     FileKind("power/windows", "power/windows/{month}.parquet", Group.POWER, Cause.NEVER),
     FileKind("power/events", "power/events/{month}.json", Group.POWER, Cause.NEVER),
+    FileKind("power/retention", "power/retention.json", Group.POWER),
     FileKind("power/daily", "power/daily.json", Group.POWER, Cause.NEVER),
     FileKind("power/weekly", "power/weekly.json", Group.POWER, Cause.NEVER),
     FileKind("power/monthly", "power/monthly.json", Group.POWER),

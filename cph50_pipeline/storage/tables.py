@@ -22,12 +22,15 @@ _ROWS_PER_GROUP = 1 << 22  # a month by the second: a column in one piece needs 
 _TIME_ENCODING = "DELTA_BINARY_PACKED"
 
 
-def dump_table(table: pa.Table, schema: pa.Schema, sort_by: Sequence[str]) -> bytes:
+def dump_table(
+    table: pa.Table, schema: pa.Schema, sort_by: Sequence[str], *, compressed: bool = False
+) -> bytes:
     """A table as the bytes of a Parquet file; the same rows in any order give the same bytes.
 
     Args:
         schema: The file's columns, in order; the table is cast to it.
         sort_by: Columns that order the rows; equal ones are ordered by the remaining columns.
+        compressed: For what is hardly ever written again.
 
     Raises:
         BadInputError: when columns are missing or too many, values do not fit the schema, or a number is not
@@ -45,7 +48,7 @@ def dump_table(table: pa.Table, schema: pa.Schema, sort_by: Sequence[str]) -> by
         row_group_size=_ROWS_PER_GROUP,
         # Git compresses, and keeps of the next version only the difference, which it cannot find in what is
         # compressed already: a month rewritten sixty times takes a tenth of the room, one file half as much again.
-        compression="none",
+        compression="zstd" if compressed else "none",
         # Nor does it find it in numbers that are written as entries of a growing dictionary: two thirds more room.
         use_dictionary=[field.name for field in schema if _is_text_or_binary(field.type)],
         # Times that follow each other: an eighth of the room, with git's compression still less than half.
@@ -117,6 +120,18 @@ def stored_logical_hash(data: bytes) -> str | None:
         return None
     digest: bytes | None = (footer.metadata or {}).get(LOGICAL_HASH_KEY)
     return None if digest is None else digest.decode("ascii", "replace")
+
+
+def is_compressed(data: bytes, name: str) -> bool:
+    """Whether a Parquet file that has rows was written compressed.
+
+    Raises:
+        BadInputError: when the file is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    footer = _read(pq.read_metadata, data, name)
+    return bool(footer.num_row_groups and footer.row_group(0).column(0).compression != "UNCOMPRESSED")
 
 
 def prefer_stored(stored: bytes | None, fresh: bytes) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 from cph50_pipeline.defs.jobs import POWER_JOB, power_run_config
 from cph50_pipeline.defs.partitions import month_tags
 from cph50_pipeline.defs.power_schedules import NIGHTS, night_months
-from cph50_pipeline.power.data_points import FILES, path
+from cph50_pipeline.power.data_points import FILES, PATHS
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.house.orders import Order, Outage
 from cph50_pipeline.simulator.household import Household
@@ -110,7 +110,7 @@ def test_after_an_interrupted_night_every_file_is_that_of_an_undisturbed_one(
     interrupted = Night(tmp_path / "data", eve, [RESTART]).live(doings)
     assert power(interrupted) == power(undisturbed)
     for file in FILES:
-        assert interrupted.json(path(file))["data_points"]
+        assert interrupted.json(PATHS[file])["data_points"]
 
 
 def test_what_home_assistant_never_measured_is_missing_from_its_own_hours_and_from_nowhere_else(
@@ -121,8 +121,8 @@ def test_what_home_assistant_never_measured_is_missing_from_its_own_hours_and_fr
     doings += [(MIDNIGHT + 30 * MINUTE, name) for name in NIGHTS] + [(AFTER + timedelta(seconds=25), COLLECT)]
     interrupted = Night(tmp_path / "data", eve, [down]).live(doings)
     for file in FILES:
-        whole = {point["timestamp"]: point for point in undisturbed.json(path(file))["data_points"]}
-        found = {point["timestamp"]: point for point in interrupted.json(path(file))["data_points"]}
+        whole = {point["timestamp"]: point for point in undisturbed.json(PATHS[file])["data_points"]}
+        found = {point["timestamp"]: point for point in interrupted.json(PATHS[file])["data_points"]}
         assert found.keys() <= whole.keys()
         touched = {"weekly": "2025-12-31T23", "monthly": "2025-12-31", "yearly": "2025-12-31"}.get(file)
         for stamp, point in found.items():
@@ -139,9 +139,9 @@ def test_a_new_day_is_committed_twice_a_night_and_readings_travel_with_it(undist
         set(undisturbed.git("show", "--name-only", "--format=", commit).split())
         for commit in undisturbed.git("log", "--format=%H", "--reverse").split()
     ]
-    nightly = [files for files in changed if path("monthly") in files or path("yearly") in files]
-    assert [sorted(files & {path("monthly"), path("yearly")}) for files in nightly[-2:]] == [
-        [path("monthly")],
-        [path("yearly")],
+    nightly = [files for files in changed if PATHS["monthly"] in files or PATHS["yearly"] in files]
+    assert [sorted(files & {PATHS["monthly"], PATHS["yearly"]}) for files in nightly[-2:]] == [
+        [PATHS["monthly"]],
+        [PATHS["yearly"]],
     ]
     assert "power/readings/2025-12.parquet" in set.union(*changed)

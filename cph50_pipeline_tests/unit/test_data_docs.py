@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from logging import getLogger
 from pathlib import Path
@@ -18,10 +18,11 @@ import pytest
 from pydantic import BaseModel
 
 from cph50_pipeline.charging import activity, answers, cache, collection, sessions, tables, watching
+from cph50_pipeline.defs import retention_record
 from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
 from cph50_pipeline.defs.sensors import SESSION_ID_FILE, watch_charger
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.power import events, meters
+from cph50_pipeline.power import data_points, events, meters
 from cph50_pipeline.power import tables as power_tables
 from cph50_pipeline.power.ndjson import dump_lines
 from cph50_pipeline.power.readings import Readings, series_of
@@ -97,6 +98,7 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("session_vehicle_map.json", ""): labels.Label,
     ("last_session.json", ""): watching.LastSession,
     ("power/events/YYYY-MM.json", ""): events.Event,
+    ("power/retention.json", ""): retention_record.RetentionRecord,
     ("meters.json", ""): meters.MeterConfig,
     ("meters.json", "meters.*"): meters.Meter,
 }
@@ -108,7 +110,13 @@ SCHEMAS = {
     "power/windows/YYYY-MM.parquet": power_tables.windows_schema,
 }
 
-SAME_FIELDS = {"classifier_previous.json": SUMMARY}
+DAILY = "power/daily.json"
+SAME_FIELDS = {
+    "classifier_previous.json": SUMMARY,
+    "power/weekly.json": DAILY,
+    "power/monthly.json": DAILY,
+    "power/yearly.json": DAILY,
+}
 CSV_FILES: Mapping[str, Sequence[str]] = {
     "reports/unclassified.csv": unclassified.CSV_COLUMNS,
     "reports/vehicles.csv": digest.CSV_COLUMNS,
@@ -188,6 +196,15 @@ def test_the_lines_of_readings_are_documented_with_the_columns_of_their_table() 
     [line] = dump_lines(readings).splitlines()
     columns = columns_of_schema(power_tables.readings_schema())
     assert documented()[READING_LINES, ""] == {name: columns[name] for name in json.loads(line)}
+
+
+def test_the_files_of_dashboards_are_documented_as_they_are_written() -> None:
+    config = meters.MeterConfig()
+    hours = [number * 3_600_000 for number in range(3)]
+    readings = Readings.of({meters.CHARGER: series_of(hours, [1.0, 2.0, 3.0])})
+    day = data_points.daily(readings, [], config, meters.CHARGER, date(1970, 1, 1), ZoneInfo("UTC"))
+    assert documented()[DAILY, ""].keys() == day.keys() == data_points.empty().keys()
+    assert documented()[DAILY, "data_points[]"].keys() == day["data_points"][0].keys()
 
 
 @pytest.mark.parametrize("file", CSV_FILES)
@@ -312,6 +329,7 @@ def test_every_table_of_fields_is_held_against_the_code() -> None:
     checked = {*MODELS, *((file, "") for file in SCHEMAS), (SUMMARY, "")}
     checked |= {(READING_LINES, ""), (SESSION_ID_FILE, ""), (RUNS_FILE, ""), (RUNS_FILE, "runs[]")}
     checked |= {(file, "") for file in CSV_FILES}
+    checked |= {(DAILY, ""), (DAILY, "data_points[]")}
     assert documented().keys() == checked
 
 
