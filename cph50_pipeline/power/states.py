@@ -12,7 +12,9 @@ from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.readings import Readings, Series, State
 
 if TYPE_CHECKING:
-    from cph50_pipeline.power.readings import Instants, Mask, States
+    from cph50_pipeline.power.readings import Instants, Mask, States, Values
+
+_STRIDE_WORTH_IT = 4
 
 
 def mark_states(readings: Readings, config: MeterConfig) -> Readings:
@@ -33,8 +35,23 @@ def _plain_states(series: Series, meter: Meter | None) -> States:
     import numpy as np
 
     low, high = meter.possible if meter is not None else (-np.inf, np.inf)
+    if _are_plain(series, low, high):
+        return series.state
     is_possible = (series.value >= low) & (series.value <= high)  # NaN is neither
     return np.where(is_possible, State.OK, State.MISSING).astype(np.uint8)
+
+
+def _are_plain(series: Series, low: float, high: float) -> bool:
+    """Whether all numbers are possible and the states say no more than which readings have one, as most months do."""
+    import numpy as np
+
+    others = np.flatnonzero(series.state)
+    if not (np.isnan(series.value[others]).all() and (series.state[others] == State.MISSING).all()):
+        return False
+    return bool(
+        np.fmin.reduce(series.value, initial=low) >= low
+        and np.fmax.reduce(series.value, initial=high) <= high
+    )
 
 
 def _with_outages(judged: Mapping[str, Series], config: MeterConfig) -> dict[str, Series]:
@@ -94,6 +111,11 @@ def _with_freezes(series: Series, meter: Meter | None) -> Series:
 
     if meter is None or meter.frozen_after_seconds is None or not len(series):
         return series
+    fewest_steps = int(
+        meter.frozen_after_seconds * 1000 / meter.hold_ms
+    )  # no step is longer than a reading holds
+    if not _may_repeat(series.value, fewest_steps):
+        return series
     is_ok = series.state == State.OK
     goes_on = is_ok[1:] & is_ok[:-1] & (series.value[1:] == series.value[:-1])
     goes_on &= np.diff(series.at) <= meter.hold_ms
@@ -101,6 +123,22 @@ def _with_freezes(series: Series, meter: Meter | None) -> Series:
     last = np.append(first[1:], len(series)) - 1
     too_long = (series.at[last] - series.at[first] >= meter.frozen_after_seconds * 1000) & is_ok[first]
     return _with_state(series, np.repeat(too_long, last - first + 1), State.FROZEN)
+
+
+def _may_repeat(value: Values, steps: int) -> bool:
+    """Whether some number may come `steps` times more in a row.
+
+    It then stands throughout the readings between two of those that are half as far apart: of a month by the second
+    one in sixty is looked at, and what lies between only where two of these are alike.
+    """
+    import numpy as np
+
+    stride = steps // 2
+    if stride < _STRIDE_WORTH_IT:
+        return True
+    [alike] = np.nonzero(value[:-stride:stride] == value[stride::stride])
+    between = value[(alike * stride)[:, np.newaxis] + np.arange(stride)]
+    return bool((between == between[:, :1]).all(axis=1).any())
 
 
 def _with_state(series: Series, chosen: Mask, state: State) -> Series:

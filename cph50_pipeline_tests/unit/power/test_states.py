@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,6 +121,18 @@ def test_a_mains_meter_that_does_not_ask_for_outages_only_bears_witness() -> Non
 )
 def test_what_stays_the_same_for_too_long_is_frozen(values: list[float | None], states: str) -> None:
     assert states_of(mark_states(Readings.of({"home.power": every(60, values)}), FREEZING)) == states
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([1.0, 2.0, None])), max_size=6))
+def test_however_many_readings_a_freeze_has_it_is_found(stretches: list[tuple[int, float | None]]) -> None:
+    """Of readings that hold for no longer than they are apart, a freeze has so many that not all are looked at."""
+    values = [value for count, value in stretches for _ in range(count)]
+    watched = config(home_power=gauge(frozen_after_seconds=1200, hold_seconds=60))
+    marked = mark_states(Readings.of({"home.power": every(60, values)}), watched)
+
+    alike = ((value, len([*group])) for value, group in groupby(values))
+    expected = [("m" if value is None else "F" if count > 20 else "o") * count for value, count in alike]
+    assert states_of(marked) == "".join(expected)
 
 
 def test_equal_readings_on_both_sides_of_a_gap_are_no_freeze() -> None:
