@@ -154,7 +154,7 @@ def _show(
         meter_rows,
         reading_rows,
         refusal_rows,
-        verdict_rows,
+        verdict_lines,
     )
 
     plan = done.plan
@@ -167,7 +167,7 @@ def _show(
     _show_rows("New readings, in kW, kWh, V and shares", reading_rows(plan))
     _show_rows("Refused", refusal_rows(plan))
     if rows:
-        _show_rows("Every value", verdict_rows(plan))
+        output.print_safely("", "Every value:", *(f"  {line}" for line in verdict_lines(plan)))
     if plan.doubts:
         output.print_safely("", "Look at this first:", *(f"  {doubt}" for doubt in plan.doubts))
     output.print_safely("", _conclusion(done, outcome, applied))
@@ -195,7 +195,7 @@ def _conclusion(done: Migrated, outcome: Outcome | None, applied: bool) -> str:
     if not plan.taken_count:
         return "All that can be taken is stored already; nothing was written"
     if not applied:
-        return f"{plan.taken_count} value(s) would be taken; nothing was written: say --apply"
+        return f"{plan.taken_count} value(s) would be taken; nothing was written: --apply does it, --rows shows each"
     said = f"{plan.taken_count} value(s) taken into {', '.join(done.months)}"
     if outcome is None:
         return f"{said}; they are rolled up by the next run"

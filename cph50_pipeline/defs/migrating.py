@@ -14,7 +14,9 @@ from pathlib import Path
 
 from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, month_range, shift_month
 from cph50_pipeline.defs.reading_files import read_readings, reading_months, write_readings
+from cph50_pipeline.defs.retention_record import retention_record
 from cph50_pipeline.defs.store import METERS_FILE, Store
+from cph50_pipeline.defs.taking_in import by_month
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.power.migration.columns import Choices
@@ -51,7 +53,8 @@ def migrate(
     if apply:
         store.hold_power()  # nobody adds a reading between the decision and the writing
     earliest = month_bounds(settings.history_start, settings.zone)[0]
-    limits = Limits(earliest=earliest, now=now, zone=settings.zone)
+    thinned = frozenset(retention_record(store).thinned)
+    limits = Limits(earliest=earliest, now=now, zone=settings.zone, thinned=thinned)
     judged = [judge(source, config, choices, limits) for source in sources]
     stored = _stored(store, judged)
     planned = plan(judged, unread, stored, config, settings.power_interval_seconds)
@@ -73,7 +76,7 @@ def _meters(store: Store, settings: Settings) -> MeterConfig:
         raise BadInputError(
             f"There is no {METERS_FILE}: which meter a column is cannot be told",
             kept="Nothing was read",
-            remedy="Write it into the data root as data/meters.example.json shows",
+            remedy="Copy data/meters.example.json there, name your meters in it and run again",
         )
     return store.meters(settings.power_interval_seconds)
 
@@ -114,15 +117,9 @@ def _stored(store: Store, judged: Iterable[Judged]) -> Readings:
 def _write(store: Store, readings: Readings, now: datetime) -> list[str]:
     """Put the new readings with those of their months; those that are over are folded."""
     current = month_of(now, store.zone)
-    ends = {int(at) for series in readings.series.values() for at in (series.at[0], series.at[-1])}
-    if not ends:
-        return []
-    first, last = (month_of(from_epoch_ms(at), store.zone) for at in (min(ends), max(ends)))
-    changed = []
-    for month in month_range(first, last):
-        new = readings.between(*month_bounds(month, store.zone))
-        if len(new):
-            together = merge(read_readings(store, month), new)
-            if write_readings(store, month, together, is_over=month < current):
-                changed.append(month)
-    return changed
+    return [
+        month
+        for month, new in by_month(store, readings)
+        if len(new)
+        and write_readings(store, month, merge(read_readings(store, month), new), is_over=month < current)
+    ]

@@ -84,7 +84,7 @@ def test_a_look_writes_nothing_and_applying_stores_rolls_up_and_commits_once(
     assert look.returncode == DONE, look.stderr
     assert "is not a readable JSON file" in look.stdout
     assert "no meter in meters.json is its" in " ".join(look.stdout.split())
-    assert look.stdout.splitlines()[-1].endswith("nothing was written: say --apply")
+    assert look.stdout.splitlines()[-1].endswith("nothing was written: --apply does it, --rows shows each")
     assert contents(home.data) == before
 
     report = old.parent / "verdicts.csv"

@@ -31,11 +31,13 @@ class Limits:
     Attributes:
         earliest: Of the first month that is kept.
         now: By our clock.
+        thinned: The months whose sums do not come from their readings any more.
     """
 
     earliest: datetime
     now: datetime
     zone: ZoneInfo
+    thinned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,12 @@ class _Bench:
             return Refusal(Reason.FUTURE, "it lies in the future")
         if stretch.end > limits.now:
             return Refusal(Reason.NOT_OVER, f"the {self.span.value} are means, and this one is not over")
+        month = month_of(stretch.begin, limits.zone)
+        if month in limits.thinned:
+            return Refusal(
+                Reason.THINNED, f"the readings of {month} were thinned, and its sums stay as they are"
+            )
         if stretch.begin < limits.earliest:
-            month = month_of(stretch.begin, limits.zone)
             return Refusal(
                 Reason.BEFORE_HISTORY,
                 f"it is before the first month that is kept: set CPH50_HISTORY_START={month}",

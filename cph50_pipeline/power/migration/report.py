@@ -23,6 +23,19 @@ def verdict_rows(plan: Plan) -> list[dict[str, Any]]:
     return [_verdict_row(verdict) for verdict in plan.verdicts]
 
 
+def verdict_lines(plan: Plan) -> list[str]:
+    """The same, a line for each."""
+    return [_line(verdict) for verdict in plan.verdicts]
+
+
+def _line(verdict: Verdict) -> str:
+    said = " ".join(part for part in (verdict.timestamp, verdict.column, verdict.said) if part)
+    outcome = verdict.outcome.replace("_", " ")
+    meter = f" for {verdict.meter}" if verdict.meter is not None else ""
+    why = f": {verdict.refusal.why}" if verdict.refusal is not None else ""
+    return f"{verdict.file} row {verdict.row}{said and ', '}{said}: {outcome}{meter}{why}"
+
+
 def verdicts_csv(plan: Plan) -> bytes:
     """The same as CSV."""
     text = io.StringIO(newline="")

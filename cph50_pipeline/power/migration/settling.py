@@ -11,7 +11,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import isnan, nan
+from statistics import median
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cph50_pipeline.charging.fields import QUANTITY_DECIMALS
@@ -95,7 +97,9 @@ class _Ledger:
 
         if not self._at:
             return series_of([], [])
-        return series_of(np.concatenate(self._at), np.concatenate(self._values))
+        at, values = np.concatenate(self._at), np.concatenate(self._values)
+        says_less = np.isnan(values) & np.isin(at, self.stored.at)
+        return series_of(at[~says_less], values[~says_less])
 
     def _refuse(self, candidates: Iterable[Candidate], reason: Reason, why: str) -> None:
         self.verdicts += [one.verdict.refused(Refusal(reason, why)) for one in candidates]
@@ -138,6 +142,16 @@ class _Ledger:
             return
         at, values = [one.begin for one in taken], [one.number for one in taken]
         self._take(taken, np.array(at, np.int64), np.array(values, np.float64))
+        self._doubt_rhythm(at)
+
+    def _doubt_rhythm(self, at: Sequence[int]) -> None:
+        """Readings further apart than one stands leave time uncovered, and its energy out."""
+        usual = median(later - earlier for earlier, later in pairwise(at)) if len(at) > 1 else 0
+        if self.meter.kind == "gauge" and usual > self.meter.hold_ms:
+            self.doubts.append(
+                f"there is a reading every {usual / 1000:.0f} s and each stands for {self.meter.hold_ms / 1000:.0f} s: "
+                "the time between counts for nothing, unless hold_seconds of the meter is longer"
+            )
 
     def _without_unread_zeros(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """A counter does not begin anew only to go on from where it was."""

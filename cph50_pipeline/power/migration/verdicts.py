@@ -21,6 +21,7 @@ class Reason(StrEnum):
     FUTURE = "future"
     NOT_OVER = "not_over"
     BEFORE_HISTORY = "before_history"
+    THINNED = "thinned"
     NO_METER = "no_meter"
     NO_NUMBER = "no_number"
     WRONG_UNIT = "wrong_unit"

@@ -56,9 +56,10 @@ def planned(
     choices: Choices = Choices(),  # noqa: B008 (frozen)
     zone: ZoneInfo = PACIFIC,
     now: datetime = NOW,
+    thinned: frozenset[str] = frozenset(),
 ) -> Plan:
     """What becomes of documents by the name of their file."""
-    limits = Limits(earliest=EARLIEST, now=now, zone=zone)
+    limits = Limits(earliest=EARLIEST, now=now, zone=zone, thinned=thinned)
     sources = [read_source(json.dumps(document).encode(), name) for name, document in files.items()]
     judged = [judge(source, meters, choices, limits) for source in sources]
     return plan(judged, [], stored, meters, INTERVAL_SECONDS)

@@ -49,6 +49,13 @@ def test_a_month_before_the_first_is_refused_with_what_to_set() -> None:
     assert why(found) == {"it is before the first month that is kept: set CPH50_HISTORY_START=2024-12"}
 
 
+def test_a_month_whose_readings_were_thinned_takes_none() -> None:
+    rows = [{"timestamp": f"{day}T08:00:00", "power": 1} for day in ("2026-01-31", "2026-02-01")]
+    found = of_list(rows, thinned=frozenset({"2026-01"}))
+    assert outcomes(found) == {"taken": 1, "thinned": 1}
+    assert why(found) == {"the readings of 2026-01 were thinned, and its sums stay as they are"}
+
+
 def test_what_may_not_be_true_is_taken_and_said() -> None:
     rows = by_minute(voltage=[230, 0, 231], power_factor=[0.1, 0.05, 0.1], daily_energy=[5, 0.1, 0.2])
     assert outcomes(of_list(rows)) == {"taken": 9}

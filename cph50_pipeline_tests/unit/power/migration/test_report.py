@@ -12,6 +12,7 @@ from cph50_pipeline.power.migration.report import (
     meter_rows,
     reading_rows,
     refusal_rows,
+    verdict_lines,
     verdict_rows,
     verdicts_csv,
 )
@@ -80,6 +81,15 @@ def test_new_readings_are_told_with_what_they_lie_between() -> None:
     }
     [nothing] = reading_rows(of_list([point(0, power=None)]))
     assert (nothing["least"], nothing["most"]) == (None, None)
+
+
+def test_each_value_can_be_read_in_a_line() -> None:
+    found = of_list([point(0, power=400), point(0, power=400), None])
+    assert verdict_lines(found) == [
+        "old.json row 1, 2026-01-07T08:00:00 power 400: taken for home.power",
+        "old.json row 2, 2026-01-07T08:00:00 power 400: refused for home.power: row 1 of old.json says the same",
+        "old.json row 3: refused: it is no object with a timestamp",
+    ]
 
 
 def test_the_csv_has_every_value_and_nothing_that_a_spreadsheet_runs() -> None:

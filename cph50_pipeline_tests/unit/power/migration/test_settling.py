@@ -8,10 +8,10 @@ import pytest
 
 from cph50_pipeline.civil_time import day_bounds, to_epoch_ms
 from cph50_pipeline.power.buckets import edges
-from cph50_pipeline.power.readings import Readings, collect, merge
+from cph50_pipeline.power.readings import Readings, State, collect, merge
 from cph50_pipeline.power.rollups import rollup
 from cph50_pipeline.power.states import mark_states
-from cph50_pipeline_tests.unit.power.builders import PACIFIC
+from cph50_pipeline_tests.unit.power.builders import PACIFIC, config, gauge
 from cph50_pipeline_tests.unit.power.migration.old_files import (
     METERS,
     MORNING,
@@ -176,6 +176,25 @@ def test_what_is_counted_over_a_long_gap_to_what_is_stored_is_said() -> None:
     assert found.doubts[-1] == (
         "home.energy: 100 kWh are counted between migrated and stored "
         "(5 at 2026-01-07T16:00:00+00:00, 105 at 2026-01-10T16:00:00+00:00)"
+    )
+
+
+def test_the_end_of_a_mean_takes_no_number_from_a_stored_reading_even_from_one_that_is_not_possible() -> None:
+    at = EIGHT + timedelta(hours=2)
+    there = mark_states(collect([("home.power", at, 1e9)]), METERS)
+    assert there["home.power"].state.tolist() == [State.MISSING]
+    found = of_list(means(300, 300, hours=1, start=MORNING), stored=there)
+    assert outcomes(found) == {"taken": 2}
+    assert merge(there, found.readings)["home.power"].value[-1] == 1e9
+
+
+def test_readings_further_apart_than_they_stand_are_a_doubt() -> None:
+    brief = config(home_power=gauge(unit="W", hold_seconds=90))
+    rows = by_minute(power=[400, 401, 402])
+    assert "stands" not in " ".join(of_list(rows, meters=brief).doubts)
+    assert of_list([rows[0], rows[2]], meters=brief).doubts[-1] == (
+        "home.power: there is a reading every 120 s and each stands for 90 s: "
+        "the time between counts for nothing, unless hold_seconds of the meter is longer"
     )
 
 
