@@ -6,14 +6,18 @@ before what it stands for is removed; in between a reading stands in both, and i
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import reduce
+from itertools import chain
+from logging import Logger
 
 from cph50_pipeline.civil_time import day_bounds, local_date, month_bounds, parse_month
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.ndjson import dump_lines, load_lines
-from cph50_pipeline.power.readings import Readings, merge
+from cph50_pipeline.power.readings import Readings, State, merge
 from cph50_pipeline.power.tables import (
     READINGS_FEW_VALUED,
     READINGS_SORT_KEYS,
@@ -25,6 +29,8 @@ from cph50_pipeline.storage.layout import kind_of
 from cph50_pipeline.storage.tables import dump_table, load_table, prefer_stored
 
 _FOLDER = "power/readings"
+_REACH_MONTHS = 12
+_logger = logging.getLogger(__name__)
 
 
 def reading_months(store: Store) -> list[str]:
@@ -64,16 +70,41 @@ def read_file(store: Store, path: str) -> Readings:
     return Readings.of({}) if data is None else _read_month(data, path)
 
 
-def readings_around(store: Store, month: str) -> Readings:
-    """The readings of a month and of the nearest stored months on either side.
+def readings_around(store: Store, month: str, meters: Iterable[str] = (), log: Logger = _logger) -> Readings:
+    """The readings of a month, of the nearest stored month on either side, and the nearest that count of each meter.
+
+    A month beside it that is damaged is named in the log, and the next one stands for it: the month itself can be told.
+
+    Args:
+        meters: Of which a reading that counts is looked for on either side, up to a year away: a counter says over
+            whatever gap what was drawn in it.
 
     Raises:
-        BadInputError: a file of one of them is damaged; names it.
+        BadInputError: a file of the month itself is damaged; names it.
     """
     months = reading_months(store)
-    before, after = [m for m in months if m < month][-1:], [m for m in months if m > month][:1]
-    wanted = [*before, *([month] if month in months else []), *after]
-    return reduce(merge, (read_readings(store, of) for of in wanted), Readings.of({}))
+    own = read_readings(store, month)
+    before = reversed([of for of in months if of < month][-_REACH_MONTHS:])
+    after = [of for of in months if of > month][:_REACH_MONTHS]
+    beside = (_nearest(store, near, frozenset(meters), log) for near in (before, after))
+    return reduce(merge, chain.from_iterable(beside), own)
+
+
+def _nearest(store: Store, months: Iterable[str], meters: frozenset[str], log: Logger) -> Iterator[Readings]:
+    """The first of the months that can be read, whole, and of those after it the meters that said nothing before."""
+    is_first, missing = True, meters
+    for month in months:
+        if not (is_first or missing):
+            return
+        try:
+            readings = read_readings(store, month)
+        except BadInputError as error:
+            log.warning("%s: left out, as if nothing had been read then", error)
+            continue
+        told = {id_: series for id_, series in readings.series.items() if is_first or id_ in missing}
+        yield Readings.of(told)
+        missing -= {id_ for id_, series in told.items() if (series.state == State.OK).any()}
+        is_first = False
 
 
 def write_readings(store: Store, month: str, readings: Readings, *, is_over: bool) -> list[str]:

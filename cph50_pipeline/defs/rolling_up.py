@@ -6,7 +6,10 @@ on the next one stored, too: for how long its last reading stands, what comes ne
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from logging import Logger
 from typing import TYPE_CHECKING
 
 from cph50_pipeline.charging.counter import EnergyCounter
@@ -20,6 +23,7 @@ from cph50_pipeline.civil_time import (
 )
 from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
 from cph50_pipeline.defs.reading_files import readings_around
+from cph50_pipeline.defs.retention_record import is_thinned
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.buckets import Resolution, edges
 from cph50_pipeline.power.charger import charger_series
@@ -34,51 +38,96 @@ from cph50_pipeline.power.windows import WINDOW_DAYS, Windows, windows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_CHARGER = MeterConfig().meters[CHARGER]
+_logger = logging.getLogger(__name__)
 _WIDER: tuple[Resolution, ...] = ("hour", "day")
 MONTHS_BEFORE = 13
 """In which the days of the longest window lie, whatever day of its month it ends with."""
 
 
-def roll_up(store: Store, month: str, config: MeterConfig) -> pa.Table:
+def roll_up(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> pa.Table:
     """The rollups of a month, of the charger, too.
 
     Meters that are no longer configured are left out: what they measured is not known any more.
 
+    Of a month whose readings were thinned they are those that are stored, by the days of the zone.
+
     Raises:
-        BadInputError: a file of the month or of one beside it is damaged.
+        BadInputError: a file of the month is damaged; one of the months beside it is left out and named in the log.
     """
-    every = marked_readings(store, month, config)
+    if is_thinned(store, month):
+        return _stored_rollups(store, month)
+    every = marked_readings(store, month, config, log)
+    bucket_edges = edges("5min", *month_bounds(month, store.zone), store.zone)
+    return _widened(
+        store,
+        month,
+        {
+            id_: rollup(series, config.meters[id_], bucket_edges)
+            for id_, series in every.series.items()
+            if id_ in config.meters
+        },
+    )
+
+
+def _stored_rollups(store: Store, month: str) -> pa.Table:
+    """The rollups of a month from its stored 5 minutes, and those beside it: by another zone it begins elsewhere.
+
+    What the charger drew stays known by its sessions.
+    """
+    import pyarrow as pa
+
+    beside = (store.read_month(ROLLUPS, shift_month(month, shift)) for shift in (-1, 0, 1))
+    stored = [table for table in beside if table is not None]
+    begins, ends = month_bounds(month, store.zone)
+    bucket_edges = edges("5min", begins, ends, store.zone)
+    table = pa.concat_tables(stored) if stored else rollups_table({})
+    meters = table["meter"].unique().to_pylist()
+    bases = {id_: rollup_of_table(table, id_, "5min", bucket_edges) for id_ in meters}
+    sessions = _charger(store, month, None)
+    charger = {id_: rollup(series, _CHARGER, bucket_edges) for id_, series in sessions.series.items()}
+    return _widened(store, month, {**bases, **charger})
+
+
+def _widened(store: Store, month: str, bases: Mapping[str, Rollup]) -> pa.Table:
+    """The table of rollups of a month, from its 5 minutes."""
     begins, ends = month_bounds(month, store.zone)
     made: dict[tuple[str, Resolution], Rollup] = {}
-    for id_, series in every.series.items():
-        if id_ not in config.meters:
-            continue
-        base = rollup(series, config.meters[id_], edges("5min", begins, ends, store.zone))
+    for id_, base in bases.items():
         made[id_, "5min"] = base
         for wider in _WIDER:
             made[id_, wider] = coarsen(base, edges(wider, begins, ends, store.zone))
     return rollups_table(made)
 
 
-def marked_readings(store: Store, month: str, config: MeterConfig) -> Readings:
+def marked_readings(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> Readings:
     """The readings of a month with their states, those beside it that tell of it, and the charger as a meter.
 
     Raises:
-        BadInputError: a file of the month or of one beside it is damaged.
+        BadInputError: a file of the month is damaged; one of the months beside it is left out and named in the log.
     """
-    marked = mark_states(readings_around(store, month), config)
+    marked = _marked(store, month, config, log)
     newest = _newest(marked.between(*month_bounds(month, store.zone)))
     return merge(marked, _charger(store, month, newest))
 
 
-def month_events(store: Store, month: str, config: MeterConfig) -> list[Event]:
-    """The events that begin in a month.
+def _marked(store: Store, month: str, config: MeterConfig, log: Logger) -> Readings:
+    """The readings of the house's meters with their states."""
+    return mark_states(readings_around(store, month, config.meters.keys() - {CHARGER}, log), config)
+
+
+def month_events(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> list[Event]:
+    """The events that begin in a month. Of one whose readings were thinned they are those that are stored.
 
     Raises:
-        BadInputError: a file of the month or of one beside it is damaged.
+        BadInputError: a file of the month is damaged; one of the months beside it is left out and named in the log.
     """
-    marked = mark_states(readings_around(store, month), config)
-    return [event for event in events_of(marked, config) if month_of(event.start, store.zone) == month]
+    if is_thinned(store, month):
+        months = (shift_month(month, shift) for shift in (-1, 0, 1))
+        found = [event for of in months for event in store.read_month(EVENTS, of) or []]
+    else:
+        found = events_of(_marked(store, month, config, log), config)
+    return [event for event in found if month_of(event.start, store.zone) == month]
 
 
 def roll_windows(store: Store, month: str, config: MeterConfig) -> pa.Table:
@@ -90,7 +139,7 @@ def roll_windows(store: Store, month: str, config: MeterConfig) -> pa.Table:
     import pyarrow as pa
 
     months = [shift_month(month, -back) for back in range(MONTHS_BEFORE, -1, -1)]
-    stored = {of: table for of in months if (table := store.read_month(ROLLUPS, of)) is not None}
+    stored = {of: _day_rows(table) for of in months if (table := store.read_month(ROLLUPS, of)) is not None}
     last_day = _last_day(stored[month], store) if month in stored else None
     if last_day is None:
         return windows_table({})
@@ -108,6 +157,13 @@ def roll_windows(store: Store, month: str, config: MeterConfig) -> pa.Table:
         ends = len(days) - max(WINDOW_DAYS) + 1
         found |= {(id_, length): windows(days, length, ends, own) for length in WINDOW_DAYS}
     return windows_table(found)
+
+
+def _day_rows(table: pa.Table) -> pa.Table:
+    """A month's days, which are few of its rows: the 5 minutes need not be searched for each meter."""
+    import pyarrow.compute as pc
+
+    return table.filter(pc.field("resolution") == "day")
 
 
 def _last_day(table: pa.Table, store: Store) -> date | None:

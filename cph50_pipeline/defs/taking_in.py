@@ -7,7 +7,7 @@ twice, late or in another order gives the same files. What to ask for is decided
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from logging import Logger
@@ -24,7 +24,9 @@ from cph50_pipeline.defs.reading_files import (
     readings_around,
     write_readings,
 )
+from cph50_pipeline.defs.retention_record import retention_record
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.meters import MeterConfig, canonical
 from cph50_pipeline.power.readings import Readings, collect, merge
 from cph50_pipeline.power.states import mark_states
@@ -83,22 +85,28 @@ def take_in(
         for month, readings in by_month(store, readings_of(batch.rows, config)):
             changed |= _add(store, month, readings)
         seen.write(Seen(meters=dict(batch.last_seen)))
-    return sorted(changed | _fold(store, span.now))
+    return sorted(changed | _fold(store, span.now, log))
 
 
-def mark_months(store: Store, months: Iterable[str], config: MeterConfig) -> None:
+def mark_months(store: Store, months: Collection[str], config: MeterConfig, log: Logger) -> None:
     """Store the readings of months, and of those beside them, with the states that all of them together tell.
 
     An outage is known to be one when it has lasted, and a limit in `meters.json` may have been corrected.
 
     Raises:
-        BadInputError: a month is damaged; those before it are done.
+        BadInputError: one of the months is damaged; those before it are done.
     """
     stored = reading_months(store)
     beside = {shift_month(month, shift) for month in months for shift in (-1, 0, 1)}
-    for month in sorted(beside.intersection(stored)):
+    for month in sorted(beside.intersection(stored) - retention_record(store).thinned.keys()):
         begins, ends = month_bounds(month, store.zone)
-        marked = mark_states(readings_around(store, month), config)
+        try:
+            marked = mark_states(readings_around(store, month, log=log), config)
+        except BadInputError as error:
+            if month in months:
+                raise
+            log.warning("%s: its states stay as they are", error)
+            continue
         write_readings(store, month, marked.between(begins, ends), is_over=False)
 
 
@@ -144,11 +152,17 @@ def _add(store: Store, month: str, readings: Readings) -> set[str]:
     return {month} if write_readings(store, month, together, is_over=False) else set()
 
 
-def _fold(store: Store, now: datetime) -> set[str]:
-    """Fold the months that are over; returns those."""
+def _fold(store: Store, now: datetime, log: Logger) -> set[str]:
+    """Fold the months that are over; returns those. One that is damaged waits."""
     current = month_of(now, store.zone)
     over = [month for month in reading_months(store) if month < current and not is_folded(store, month)]
+    folded: set[str] = set()
     for month in over:
         store.hold_power()
-        write_readings(store, month, read_readings(store, month), is_over=True)
-    return set(over)
+        try:
+            write_readings(store, month, read_readings(store, month), is_over=True)
+        except BadInputError as error:
+            log.warning("%s: it is folded when it can be read", error)
+            continue
+        folded.add(month)
+    return folded

@@ -6,7 +6,14 @@ from cph50_pipeline.defs.jobs import POWER_JOB
 from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
 from cph50_pipeline.defs.reading_files import reading_months
 from cph50_pipeline.power.meters import CHARGER
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, failure_texts, materializations, with_house
+from cph50_pipeline_tests.dagster.homes import (
+    MONTHS,
+    Home,
+    failure_texts,
+    log_lines,
+    materializations,
+    with_house,
+)
 
 JANUARY = "2026-01"
 
@@ -38,3 +45,17 @@ def test_a_house_has_all_of_its_meters_and_rolling_up_again_changes_no_file(coll
     before = {path: data for path, data in home.files().items() if path.startswith("power/")}
     assert home.run([JANUARY], job=POWER_JOB, only=["power_rollups", "power_events", "power_windows"]).success
     assert {path: data for path, data in home.files().items() if path.startswith("power/")} == before
+
+
+def test_a_damaged_month_of_readings_stops_itself_and_no_other(collected: Home) -> None:
+    home = with_house(collected, is_there=True)
+    assert home.run([JANUARY], job=POWER_JOB, only=["power_readings"]).success
+    damaged = "power/readings/2025-12.parquet"
+    (home.folder / damaged).write_bytes(b"PAR1")
+    result = home.run([JANUARY], job=POWER_JOB)
+    assert result.success, failure_texts(result)
+    assert any(damaged in line for line in log_lines(home, result.run_id))
+    refused = home.run(["2025-12"], job=POWER_JOB)
+    assert not refused.success
+    assert any(damaged in text for text in failure_texts(refused))
+    assert (home.folder / damaged).read_bytes() == b"PAR1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
 from cph50_pipeline.defs.reading_files import write_readings
 from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.meters import CHARGER, MeterConfig
 from cph50_pipeline.power.readings import collect
 from cph50_pipeline.storage.files import DataRoot
@@ -147,3 +149,41 @@ def test_windows_reach_into_the_months_before_and_count_their_events(store: Stor
 
 def test_there_are_no_windows_of_a_month_of_which_nothing_is_known(store: Store) -> None:
     assert roll_windows(store, "2026-03", HOUSE).num_rows == 0
+
+
+def write_rows(store: Store, month: str, rows: Iterable[tuple[str, datetime, float | None]]) -> None:
+    write_readings(store, month, collect(rows).between(*month_bounds(month, store.zone)), is_over=True)
+
+
+def test_a_counters_gap_over_whole_stored_months_is_spread_over_all_of_them(store: Store) -> None:
+    counted: list[tuple[str, datetime, float | None]] = [
+        ("home.energy", datetime(2026, 2, 10, tzinfo=UTC), 100.0),
+        ("home.energy", datetime(2026, 5, 20, tzinfo=UTC), 397.0),
+    ]
+    months = ["2026-02", "2026-03", "2026-04", "2026-05"]
+    for month in months:
+        begins, _ = month_bounds(month, PACIFIC)
+        write_rows(store, month, [*counted, ("home.power", begins, 1.0), ("home.energy", begins, None)])
+    by_month = [energy(roll_up(store, month, HOUSE), "home.energy", "day") for month in months]
+    assert sum(by_month) == pytest.approx(297.0, abs=1e-6)  # 3 kWh a day
+    assert by_month[1] == pytest.approx(3 * (31 - 1 / 24), abs=1e-6)
+    [gap] = [event for event in month_events(store, "2026-02", HOUSE) if event.meter == "home.energy"]
+    assert (gap.start, gap.end) == (counted[0][1], counted[1][1])
+
+
+@pytest.mark.parametrize("damaged", ["2026-02", "2026-04"])
+def test_a_damaged_month_is_named_and_does_not_stop_the_one_beside_it(
+    store: Store, damaged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for month in ("2026-02", "2026-03", "2026-04"):
+        write_house(store, month)
+    path = f"power/readings/{damaged}.parquet"
+    store.root.write(path, b"PAR1")
+    march = roll_up(store, "2026-03", HOUSE)
+    assert path in caplog.text
+    assert energy(march, "home.power", "day") == pytest.approx(
+        1.2 * (31 * 24 - 1), abs=0.21
+    )  # but for its end
+    assert month_events(store, "2026-03", HOUSE) == []
+    with pytest.raises(BadInputError, match=path):
+        roll_up(store, damaged, HOUSE)

@@ -55,7 +55,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
                 )
                 changed = take_in(store, source, config, span, Path(home_assistant.state_dir), context.log)
             changed += take_in_spool(store, now, context.log)
-            mark_months(store, {*changed, *context.partition_keys}, config)
+            mark_months(store, {*changed, *context.partition_keys}, config, context.log)
             describe_readings(
                 context, {month: read_readings(store, month) for month in context.partition_keys}
             )
@@ -75,7 +75,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
             config = store.meters(interval_seconds)
             inputs = PowerInputs(store, config)
             digests = {month: inputs.digest(month) for month in context.partition_keys}
-            tables = {month: roll_up(store, month, config) for month in context.partition_keys}
+            tables = {month: roll_up(store, month, config, context.log) for month in context.partition_keys}
         attach_digests(context, digests)
         describe_rollups(context, tables, config.main_power)
         return dg.MaterializeResult(value=tables)
@@ -92,7 +92,9 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
     def power_events(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
         with as_dagster_failure():
             config = store.meters(interval_seconds)
-            events = {month: month_events(store, month, config) for month in context.partition_keys}
+            events = {
+                month: month_events(store, month, config, context.log) for month in context.partition_keys
+            }
         describe_events(context, events)
         return dg.MaterializeResult(value=events)
 
