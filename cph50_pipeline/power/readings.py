@@ -148,6 +148,9 @@ def merge(old: Readings, new: Readings) -> Readings:
 def _merged(old: Series, new: Series) -> Series:
     if not len(old) or not len(new):
         return old if len(old) else new
+    for earlier, later in ((old, new), (new, old)):  # as of different months: nothing to sort
+        if earlier.at[-1] < later.at[0]:
+            return joined([earlier, later])
     return _one_an_instant(joined([old, new]))
 
 
