@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 PRIVATE = "private"
+NIGHTLY = "power/yearly"
+"""The kind that changes when a day of the house's power is over, after all others that do."""
 
 
 class Group(StrEnum):
@@ -34,6 +36,11 @@ class Cause(StrEnum):
     """A difference in its `state_fields`; a mere refresh travels along. Says whether somebody is home."""
     NEVER = "never"
     """Nothing: it travels along."""
+    NIGHT = "night"
+    """Nothing: it waits for the file that changes when a day of the house's power is over, and travels with that.
+
+    What changes with every reading would else be in each commit, and tell when somebody is home.
+    """
 
 
 _FIELDS = {
@@ -107,17 +114,16 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("classifications", "classifications/{month}.json", Group.VEHICLES),
     FileKind("classifier_summary", "classifier_summary.json", Group.VEHICLES),
     FileKind("classifier_previous", "classifier_previous.json", Group.VEHICLES),
-    # What changes with every reading travels with the files of whole days, which change once a night.
-    FileKind("power/readings", "power/readings/{date}.ndjson", Group.POWER, Cause.NEVER),
+    FileKind("power/readings", "power/readings/{date}.ndjson", Group.POWER, Cause.NIGHT),
     FileKind("power/readings", "power/readings/{month}.parquet", Group.POWER),
-    FileKind("power/rollups", "power/rollups/{month}.parquet", Group.POWER, Cause.NEVER),
-    FileKind("power/windows", "power/windows/{month}.parquet", Group.POWER, Cause.NEVER),
-    FileKind("power/events", "power/events/{month}.json", Group.POWER, Cause.NEVER),
+    FileKind("power/rollups", "power/rollups/{month}.parquet", Group.POWER, Cause.NIGHT),
+    FileKind("power/windows", "power/windows/{month}.parquet", Group.POWER, Cause.NIGHT),
+    FileKind("power/events", "power/events/{month}.json", Group.POWER, Cause.NIGHT),
     FileKind("power/retention", "power/retention.json", Group.POWER),
-    FileKind("power/daily", "power/daily.json", Group.POWER, Cause.NEVER),
-    FileKind("power/weekly", "power/weekly.json", Group.POWER, Cause.NEVER),
+    FileKind("power/daily", "power/daily.json", Group.POWER, Cause.NIGHT),
+    FileKind("power/weekly", "power/weekly.json", Group.POWER, Cause.NIGHT),
     FileKind("power/monthly", "power/monthly.json", Group.POWER),
-    FileKind("power/yearly", "power/yearly.json", Group.POWER),
+    FileKind(NIGHTLY, "power/yearly.json", Group.POWER),
     FileKind("reports/classifier", "reports/classifier.html", Group.REPORTS),
     FileKind("reports/unclassified", "reports/unclassified.json", Group.REPORTS),
     FileKind("reports/unclassified", "reports/unclassified.csv", Group.REPORTS),

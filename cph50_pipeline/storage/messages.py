@@ -66,7 +66,7 @@ def subject(changes: Sequence[Change]) -> str:
 
 def _subjects(changes: Sequence[Change]) -> str:
     order = list(Group)
-    telling = [change for change in changes if change.kind.cause is not Cause.NEVER] or changes
+    telling = [change for change in changes if change.kind.cause in (Cause.CHANGE, Cause.STATE)] or changes
     kinds = sorted({(order.index(change.kind.group), change.kind.name) for change in telling})
     if len(kinds) <= _KINDS_NAMED:
         return ", ".join(name for _, name in kinds)

@@ -15,7 +15,7 @@ from pathlib import Path
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.storage.damage import is_damaged
 from cph50_pipeline.storage.git import Git
-from cph50_pipeline.storage.layout import Cause, Group, kind_of, published_places
+from cph50_pipeline.storage.layout import NIGHTLY, Cause, Group, kind_of, published_places
 from cph50_pipeline.storage.locks import POWER, REPOSITORY_TIMEOUT_SECONDS, Locks, month_lock_name
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
 from cph50_pipeline.storage.presence import Presence, Verdict
@@ -157,12 +157,15 @@ class Publisher:
             if verdict is not Verdict.HOLD:
                 published.append(change)
             is_caused = is_caused or verdict is Verdict.CAUSE
-        return published if is_caused else []
+        if not is_caused:
+            return []
+        is_night = any(change.kind.name == NIGHTLY for change in published)
+        return [change for change in published if is_night or change.kind.cause is not Cause.NIGHT]
 
     def _judge(self, repository: Repository, change: Change, now: datetime) -> Verdict:
         if change.kind.cause is Cause.CHANGE:
             return Verdict.CAUSE
-        if change.kind.cause is Cause.NEVER:
+        if change.kind.cause in (Cause.NEVER, Cause.NIGHT):
             return Verdict.TRAVEL
         committed = repository.git.ask("cat-file", "blob", f"HEAD:./{change.path}")
         before = committed.out if committed.code == 0 else None

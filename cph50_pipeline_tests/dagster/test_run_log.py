@@ -7,7 +7,7 @@ import json
 import dagster as dg
 import pytest
 
-from cph50_pipeline.defs.jobs import CHARGING_JOB, SESSION_JOB
+from cph50_pipeline.defs.jobs import CHARGING_JOB, POWER_JOB, SESSION_JOB
 from cph50_pipeline.defs.run_log import KEPT_RUNS, RUNS_FILE, write_run_log
 from cph50_pipeline_tests.dagster.homes import MONTHS, Home
 
@@ -64,6 +64,14 @@ def test_a_failed_run_is_told_as_one(home: Home) -> None:
 )
 def test_the_result_is_success_failure_or_other(home: Home, status: dg.DagsterRunStatus, result: str) -> None:
     assert entry(home, status=status)["result"] == result
+
+
+def test_of_the_runs_that_take_readings_in_nights_and_failures_are_told(home: Home) -> None:
+    beat = remembered(home, {"dagster/sensor_name": "power_sensor"}, job=POWER_JOB)
+    failed = remembered(home, status=dg.DagsterRunStatus.FAILURE, job=POWER_JOB)
+    night = remembered(home, {"dagster/schedule_name": "power_weekly"}, job=POWER_JOB)
+    assert {one["run_id"] for one in written(home)} == {failed, night}
+    assert beat not in {failed, night}
 
 
 def test_a_run_that_has_not_ended_is_not_told_yet(home: Home) -> None:

@@ -112,6 +112,30 @@ def test_the_run_log_travels_along_and_never_causes_a_commit(data_root: Path) ->
     assert publication.files == ("runs.json", "tariffs.json")
 
 
+def test_what_changes_with_every_reading_waits_for_the_end_of_a_day(data_root: Path) -> None:
+    commit(data_root)
+    write(data_root, "power/daily.json", "power/events/2026-01.json", "power/readings/2026-01-07.ndjson")
+    assert commit(data_root) is None
+    write(data_root, "tariffs.json")
+    session = commit(data_root)
+    assert session is not None
+    assert session.files == ("tariffs.json",)
+    write(data_root, "power/monthly.json")
+    early = commit(data_root)
+    assert early is not None
+    assert early.files == ("power/monthly.json",)
+    write(data_root, "power/yearly.json")
+    night = commit(data_root)
+    assert night is not None
+    assert night.files == (
+        "power/daily.json",
+        "power/events/2026-01.json",
+        "power/readings/2026-01-07.ndjson",
+        "power/yearly.json",
+    )
+    assert night.message.splitlines()[0] == "Add power/yearly: 2026-01 (4 files)"
+
+
 def test_switched_off_it_touches_nothing(data_root: Path) -> None:
     before = sorted(data_root.rglob("*"))
     assert publisher(data_root, "off").commit(RUN, NOW) is None
@@ -456,3 +480,16 @@ def test_files_of_a_month_that_another_run_holds_are_left_for_that_run(tmp_path:
     later = ours.commit(RUN, NOW)
     assert later is not None
     assert later.files == ("session_cache/2026-02.json",)
+
+
+def test_files_of_power_are_left_for_the_run_that_holds_its_lock(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write(root, "power/monthly.json", "power/yearly.json", "session_cache/2026-01.json")
+    locks = Locks(root / "private")
+    with locks.power():
+        publication = Publisher(root, "local", locks).commit(RUN, NOW)
+        assert publication is not None
+        assert publication.files == ("session_cache/2026-01.json",)
+        own = Publisher(root, "local", locks, owns_power=True).commit(RUN, NOW)
+    assert own is not None
+    assert "power/yearly.json" in own.files
