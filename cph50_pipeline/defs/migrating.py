@@ -82,6 +82,8 @@ def _meters(store: Store, settings: Settings) -> MeterConfig:
 
 
 def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise BadInputError(f"There is no {path}", remedy="Give a file, or the folder of the old files")
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
         raise BadInputError(f"{path} has no JSON file", remedy="Give a file, or the folder of the old files")

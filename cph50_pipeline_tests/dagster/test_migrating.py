@@ -135,6 +135,8 @@ def test_what_cannot_be_asked_for_is_one_clear_line(store: Store, settings: Sett
     path = old(tmp_path, {"data.json": hourly(2)})
     with pytest.raises(BadInputError, match=r"No file has a column 'pwoer'\. The columns are power"):
         migrated(store, settings, path, Choices(meters={"pwoer": "home.power"}))
+    with pytest.raises(BadInputError, match=r"There is no .*elsewhere"):
+        migrated(store, settings, tmp_path / "elsewhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInputError, match="empty has no JSON file"):
         migrated(store, settings, tmp_path / "empty")

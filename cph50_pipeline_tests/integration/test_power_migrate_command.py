@@ -113,6 +113,14 @@ def test_what_cannot_be_taken_ends_in_a_failure_and_what_cannot_be_typed_in_wron
     in_vain = home.run("power", "migrate", str(old / "yearly.json"), "--apply")
     assert in_vain.returncode == FAILED
     assert in_vain.stdout.splitlines()[-1] == "Nothing can be taken; nothing was written"
+    unwritten = home.run("power", "migrate", str(old / "daily.json"), "--rows", "--report", str(old))
+    assert unwritten.returncode == WRONG_USE
+    nowhere = home.run(
+        "power", "migrate", str(old / "daily.json"), "--rows", "--report", str(old / "a" / "b.csv")
+    )
+    assert nowhere.returncode == FAILED
+    assert "b.csv cannot be written" in nowhere.stderr
+    assert nowhere.stdout.count("taken for home.power") == 144
     assert "humidity" in complaint(
         home.run("power", "migrate", str(old), "--meter", "humidity=home.damp"), WRONG_USE
     )

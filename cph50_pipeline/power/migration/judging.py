@@ -89,7 +89,7 @@ def judge(source: Source, config: MeterConfig, choices: Choices, limits: Limits)
     fitting = [one for one in found if isinstance(one, Candidate)]
     kept, misbehaving = _well_behaved(fitting, config)
     refused = [*(one for one in found if isinstance(one, Verdict)), *misbehaving]
-    doubts = [*_doubts_of_times(stamps, kept, span, limits.zone), *_doubts_of_values(kept, config)]
+    doubts = [*_doubts_of_times(stamps, kept, span, limits.zone), *_doubts_of_values(source, kept, config)]
     return Judged(source, span, kept, refused, [f"{source.name}: {doubt}" for doubt in doubts])
 
 
@@ -206,14 +206,14 @@ def _doubts_of_times(
         yield f"its rows are taken for means over {span.value}: least and most within them are not known"
 
 
-def _doubts_of_values(kept: Sequence[Candidate], config: MeterConfig) -> Iterator[str]:
+def _doubts_of_values(source: Source, kept: Sequence[Candidate], config: MeterConfig) -> Iterator[str]:
     columns: dict[tuple[str, str], list[float]] = defaultdict(list)
     for one in sorted(kept, key=lambda one: one.begin):
         columns[one.verdict.column, one.meter].append(one.number)
     for (column, id_), numbers in sorted(columns.items()):
         meter = config.meters[id_]
         zeros = sum(number == 0 for number in numbers)
-        if zeros and meter.mains:
+        if zeros and meter.mains and not source.is_ours:
             yield (
                 f"{column} is 0 in {zeros} of {len(numbers)} rows: "
                 "an outage, or a state that could not be read, which the old monitor wrote as 0"

@@ -96,6 +96,12 @@ def test_of_our_own_files_numbers_are_taken_and_sums_are_not() -> None:
     assert found.readings["home.voltage"].value.tolist() == [230.5] * 3
 
 
+def test_a_zero_of_our_own_files_is_one() -> None:
+    rows = [point(number, power=0.0, coverage=1.0) for number in range(3)]
+    assert "home.power" not in str(of_list({"data_points": rows, "events": []}).doubts)
+    assert "power is 0 in 3 of 3 rows" in str(of_list({"data_points": rows}).doubts)
+
+
 def test_verdicts_say_where_and_when() -> None:
     [verdict] = of_list([point(power="412.5")]).verdicts
     assert (verdict.file, verdict.row, verdict.column, verdict.said) == ("old.json", 1, "power", "412.5")
