@@ -127,6 +127,15 @@ def test_a_mean_is_refused_where_readings_are_stored_but_not_where_stored_ones_h
     assert why(found) == {"readings of its time are stored"}
 
 
+@pytest.mark.parametrize("number", [0, 300])
+def test_a_mean_does_not_fill_its_day_once_finer_ones_that_say_the_same_are_stored(number: float) -> None:
+    files = {"weekly.json": means(number, number, hours=1, start=MORNING), "monthly.json": means(number)}
+    first = planned(files)
+    second = planned(files, stored=first.readings)
+    assert outcomes(first) == {"taken": 2, "finer_readings": 1}
+    assert outcomes(second) == {"already_stored": 2, "finer_readings": 1}
+
+
 def test_days_that_overlap_are_not_both_taken() -> None:
     universal = [{"timestamp": f"2026-01-0{day}T00:00:00Z", "power": 300} for day in (7, 8)]
     found = planned({"monthly.json": means(400), "yearly.json": universal})
