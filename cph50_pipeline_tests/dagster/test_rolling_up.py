@@ -12,12 +12,12 @@ import pytest
 
 from cph50_pipeline.civil_time import month_bounds
 from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
-from cph50_pipeline.defs.reading_files import write_readings
+from cph50_pipeline.defs.reading_files import read_readings, write_readings
 from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.meters import CHARGER, MeterConfig
-from cph50_pipeline.power.readings import collect
+from cph50_pipeline.power.readings import collect, merge
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline_tests.dagster.homes import MONTHS, Home
@@ -187,3 +187,30 @@ def test_a_damaged_month_is_named_and_does_not_stop_the_one_beside_it(
     assert month_events(store, "2026-03", HOUSE) == []
     with pytest.raises(BadInputError, match=path):
         roll_up(store, damaged, HOUSE)
+
+
+def test_a_late_reading_changes_its_5_minutes_hour_day_and_windows_and_no_other_row_by_a_bit(
+    store: Store,
+) -> None:
+    month, late = "2026-03", datetime(2026, 3, 17, 12, 3, tzinfo=UTC)
+    with store.open():
+        tables = []
+        for rows in ([], [("home.power", late, 9.0)]):
+            write_house(store, month)
+            readings = merge(read_readings(store, month), collect(rows))
+            write_readings(store, month, readings, is_over=True)
+            rollups = roll_up(store, month, HOUSE)
+            store.write_months(ROLLUPS, {month: rollups})
+            tables.append((rollups, roll_windows(store, month, HOUSE)))
+    (before, windows_before), (after, windows_after) = tables
+    changed = [row for row, old in zip(after.to_pylist(), before.to_pylist(), strict=True) if row != old]
+    assert [(row["meter"], row["resolution"], row["start"]) for row in changed] == [
+        ("home.power", "5min", datetime(2026, 3, 17, 12, 0, tzinfo=UTC)),
+        ("home.power", "5min", datetime(2026, 3, 17, 12, 5, tzinfo=UTC)),
+        ("home.power", "day", datetime(2026, 3, 17, 7, tzinfo=UTC)),
+        ("home.power", "hour", datetime(2026, 3, 17, 12, tzinfo=UTC)),
+    ]
+    rolled = zip(windows_after.to_pylist(), windows_before.to_pylist(), strict=True)
+    ends = [(row["days"], row["end"]) for row, old in rolled if row != old]
+    assert ends
+    assert all(late < end <= late + timedelta(days=days) for days, end in ends)

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from cph50_pipeline.civil_time import day_start
 from cph50_pipeline.power.buckets import edges
 from cph50_pipeline.power.data_points import RollingFile, daily, rolling, rolling_edges
-from cph50_pipeline.power.dirty import dirty, refresh
 from cph50_pipeline.power.events import events_of
 from cph50_pipeline.power.readings import Readings, collect, merge
 from cph50_pipeline.power.rollups import Rollup, coarsen, rollup
@@ -127,15 +126,11 @@ def whole(readings: Readings) -> dict[str, Any]:
 
 
 def step_by_step(arrivals: list[Readings]) -> dict[str, Any]:
-    """The files when readings arrive in parts, and only what is dirty is made again."""
+    """The files when readings arrive in parts, each of which is marked and stored before the next."""
     stored = Readings.of({})
-    base = Rollup.empty(edges("5min", BEGIN, END, PACIFIC))
     for arrived in arrivals:
-        marked = mark_states(merge(stored, arrived), HOME)
-        is_dirty = dirty(stored["home.power"], marked["home.power"], METER, base.edges)
-        base = refresh(base, marked["home.power"], METER, is_dirty)
-        stored = marked
-    return files_of(stored, base)
+        stored = mark_states(merge(stored, arrived), HOME)
+    return files_of(stored, rollup(stored["home.power"], METER, edges("5min", BEGIN, END, PACIFIC)))
 
 
 def taken_in(samples: list[Sample]) -> Readings:

@@ -306,3 +306,79 @@ def test_buckets_are_made_of_whole_narrower_ones_only() -> None:
     base = of(every(60, [1.0] * 6), gauge())
     with pytest.raises(ValueError, match="whole narrower"):
         coarsen(base, np.array([to_epoch_ms(START), to_epoch_ms(at(450))]))
+
+
+def differing(one: Rollup, other: Rollup) -> set[int]:
+    """The buckets that two rollups over the same edges do not agree on, to the last bit."""
+    same = [
+        (left == right) | (np.isnan(left) & np.isnan(right))
+        for left, right in ((getattr(one, name), getattr(other, name)) for name in COLUMNS)
+    ]
+    return set(np.flatnonzero(~np.all(same, axis=0)).tolist())
+
+
+@st.composite
+def old_and_new(draw: st.DrawFn) -> tuple[Series, Series]:
+    """A meter's readings before and after some arrived late, were lost, or changed their value or state."""
+    readings = draw(st.one_of(series_with_gaps(), counted_series()))
+    kept = [
+        np.array(draw(st.lists(st.booleans(), min_size=len(readings), max_size=len(readings))), bool)
+        for _ in range(2)
+    ]
+    other = draw(series_with_gaps())
+    new = readings.take(kept[1])
+    changed = series_of(
+        [*new.at, *new.at[:3], *other.at[:2]],
+        [*new.value, *(new.value[:3] + 1), *other.value[:2]],
+        [*new.state, *new.state[:3], *other.state[:2]],
+    )
+    return readings.take(kept[0]), draw(st.sampled_from([new, changed]))
+
+
+def as_counted(readings: Series, meter: Meter) -> dict[int, tuple[float, int]]:
+    """By instant what a reading says; of a counter the readings that count."""
+    rows = zip(
+        readings.at.tolist(), np.nan_to_num(readings.value).tolist(), readings.state.tolist(), strict=True
+    )
+    return {
+        taken: (value, state) for taken, value, state in rows if meter.kind == "gauge" or state == State.OK
+    }
+
+
+def reached(old: Series, new: Series, meter: Meter, bucket_edges: Any) -> set[int]:
+    """The buckets between the readings on either side of each that changed, and those in which it stands itself."""
+    before, after = as_counted(old, meter), as_counted(new, meter)
+    instants = sorted(before.keys() | after.keys())
+    spans = [(only, only) for only in {*old.at.tolist(), *new.at.tolist()} - {*instants}]
+    for number, instant in enumerate(instants):
+        if before.get(instant) != after.get(instant):
+            spans.append((instants[max(number - 1, 0)], instants[min(number + 1, len(instants) - 1)]))
+    bounds = [np.searchsorted(bucket_edges, span, "right") - 1 for span in spans]
+    return {bucket for first, last in bounds for bucket in range(first, last + 1)}
+
+
+@given(old_and_new(), st.sampled_from([gauge(), gauge(hold_seconds=120), counter()]), zones)
+def test_a_late_reading_changes_its_own_buckets_and_no_other_by_a_bit(
+    both: tuple[Series, Series], meter: Meter, zone: ZoneInfo
+) -> None:
+    """What is between its neighbours may change: the 5 minutes in it, and the hours and days that hold these."""
+    instants = [*both[0].at, *both[1].at]
+    if not instants:
+        return
+    first, last = from_epoch_ms(int(min(instants))), from_epoch_ms(int(max(instants)) + 1)
+    days = edges("day", first, last, zone)
+    whole = from_epoch_ms(days[0]), from_epoch_ms(days[-1])
+    fine = edges("5min", *whole, zone)
+    before, after = (rollup(series, meter, fine) for series in both)
+    changed = reached(*both, meter, fine)
+    assert differing(before, after) <= changed
+    for wide in (edges("hour", *whole, zone), days):
+        holding = {int(np.searchsorted(wide, fine[number], "right")) - 1 for number in changed}
+        assert differing(coarsen(before, wide), coarsen(after, wide)) <= holding
+
+
+def test_a_late_reading_changes_the_5_minutes_in_which_it_stands() -> None:
+    taken = every(400, [1.0] * 9)  # after 1100 s comes the one at 1200 s
+    late = series_of([*taken.at, taken.at[0] + 1_100_000], [*taken.value, 5.0])
+    buckets = edges("5min", at(0), at(3600), PACIFIC)
+    assert differing(*(rollup(one, gauge(), buckets) for one in (taken, late))) == {3}
