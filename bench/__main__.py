@@ -12,7 +12,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from bench import backfill, growth, idle, imports, sessions, vehicles
+from bench import backfill, growth, idle, imports, power, sessions, vehicles
 from bench.homes import REPOSITORY
 from bench.row import Effort, Measure, Row
 
@@ -28,6 +28,10 @@ ROWS: dict[str, Measure] = {
     "idle": idle.measure,
     "vehicles": vehicles.measure,
     "judgement": vehicles.measure_judgement,
+    "rollups": power.measure,
+    "rollups_minutes": power.measure_minutes,
+    "rollups_memory": power.measure_memory,
+    "power_day": power.measure_day,
 }
 
 
