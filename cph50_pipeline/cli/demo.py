@@ -1,4 +1,4 @@
-"""The demo: the main job on the embedded simulator, four months of a two-car household, in a repository of its own."""
+"""The demo: charging and power on the embedded simulator, four months of a household, in a repository of its own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.settings import PublishMode, Settings, Source, load_settings
 
 if TYPE_CHECKING:
+    from cph50_pipeline.defs.store import Store
     from cph50_pipeline.simulator.sessions import PlannedSession
 
 DEMO_ROOT = ".cph50/demo/data"
@@ -35,6 +36,7 @@ class DemoSummary:
     vehicles: dict[str, int]
     unknown: int
     cost: float
+    house_kwh: float
     files: int
     commits: int
     seconds: float
@@ -49,6 +51,7 @@ class DemoSummary:
             "vehicles found": ", ".join(f"{name} {count}" for name, count in self.vehicles.items()),
             "unknown": self.unknown,
             "cost USD": round(self.cost, 2),
+            "house kWh": round(self.house_kwh, 1),
             "files": self.files,
             "commits": self.commits,
             "seconds": round(self.seconds, 1),
@@ -58,6 +61,7 @@ class DemoSummary:
         """What to open next."""
         return [
             f"{self.data_root}/session_cache/{self.months[-2]}.json   a month of sessions",
+            f"{self.data_root}/power/monthly.json   what the house drew, by day",
             f"git -C {self.data_root} log --stat   what each run changed",
             "make dev   Dagster's UI on http://localhost:3000, with a car that plugs in",
         ]
@@ -117,16 +121,17 @@ def _label_first_sessions(settings: Settings, months: list[str], now: datetime) 
 
 def _run(settings: Settings, months: list[str], say: Callable[[str], None]) -> None:
     from cph50_pipeline.defs.instance import open_instance
-    from cph50_pipeline.defs.jobs import CHARGING_JOB
+    from cph50_pipeline.defs.jobs import CHARGING_JOB, POWER_JOB
     from cph50_pipeline.defs.launch import Launch, launch
 
     with open_instance(settings) as instance:
-        outcome = launch(instance, settings, Launch(CHARGING_JOB, months), say)
-    if not outcome.succeeded:
-        raise PermanentError(
-            f"The demo's run {outcome.run_id} failed: {'; '.join(outcome.failures)}",
-            remedy=f"Remove {DEMO_ROOT} and try again",
-        )
+        for job in (CHARGING_JOB, POWER_JOB):
+            outcome = launch(instance, settings, Launch(job, months), say)
+            if not outcome.succeeded:
+                raise PermanentError(
+                    f"The demo's run {outcome.run_id} of {job} failed: {'; '.join(outcome.failures)}",
+                    remedy=f"Remove {DEMO_ROOT} and try again",
+                )
 
 
 def _summarize(settings: Settings, months: list[str], seconds: float) -> DemoSummary:
@@ -144,11 +149,24 @@ def _summarize(settings: Settings, months: list[str], seconds: float) -> DemoSum
         vehicles={name: found[name] for name in sorted(found) if name != UNKNOWN},
         unknown=found[UNKNOWN],
         cost=sum(record.session.cost or 0.0 for record in records),
+        house_kwh=_house_kwh(store, settings, months),
         files=len(store.root.list()),
         commits=_count_commits(Path(settings.data_root)),
         seconds=seconds,
         data_root=DEMO_ROOT,
     )
+
+
+def _house_kwh(store: Store, settings: Settings, months: list[str]) -> float:
+    """What the house drew in these months."""
+    import pyarrow.compute as pc
+
+    from cph50_pipeline.defs.month_files import ROLLUPS
+
+    main = store.meters(settings.power_interval_seconds).main_power
+    chosen = (pc.field("meter") == main) & (pc.field("resolution") == "day")
+    drawn = (store.need_month(ROLLUPS, month).filter(chosen)["energy_kwh"] for month in months)
+    return sum(float(pc.sum(column).as_py() or 0.0) for column in drawn)
 
 
 def _count_commits(folder: Path) -> int:
