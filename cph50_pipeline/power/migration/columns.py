@@ -35,8 +35,9 @@ _UNITS: Mapping[str, Quantity] = {
 _SOLAR_WORDS = frozenset({"solar", "pv"})
 _NO_NUMBERS = frozenset({"", "none", "null", "unavailable", "unknown"})
 _MOST = 0.5
-_ENOUGH_CHANGES = 20
+_ENOUGH = 20
 _RISES_OF_A_COUNTER = 0.95
+_LOW_POWER_FACTOR = 0.2
 _RISES_OF_NO_COUNTER = 0.8
 
 
@@ -173,14 +174,26 @@ def _is_number(said: object) -> bool:
 def misbehaves(column: str, numbers: Sequence[float], meter: Meter) -> Refusal | None:
     """Why readings in order of time are not of such a meter: a gauge that only rises, a counter that often falls."""
     changes = [later > earlier for earlier, later in pairwise(numbers) if later != earlier]
-    if len(changes) < _ENOUGH_CHANGES:
+    if len(changes) < _ENOUGH:
         return None
     rises, falls = sum(changes), len(changes) - sum(changes)
     share = rises / len(changes)
+    why = f"{column} rises {rises} times and falls {falls} times"
     if meter.kind == "counter" and share < _RISES_OF_NO_COUNTER:
-        why = f"{column} rises {rises} times and falls {falls} times"
-        return Refusal(Reason.NO_COUNTER, f"{why}: this is no counter")
+        return Refusal(Reason.NO_COUNTER, f"{why}: this is no counter; if it is, say so with --meter")
     if meter.quantity == "power" and share >= _RISES_OF_A_COUNTER:
-        why = f"{column} rises {rises} times and falls {falls} times: this is a counter"
-        return Refusal(Reason.A_COUNTER, f"{why}; say --meter {column}=METER with a meter of energy")
+        return Refusal(
+            Reason.A_COUNTER, f"{why}: this is a counter; say with --meter which, or that it is power"
+        )
     return None
+
+
+def is_too_low(column: str, numbers: Sequence[float], meter: Meter) -> Refusal | None:
+    """Why no household has such a power factor: it was in another unit."""
+    most = max(map(abs, numbers), default=0.0)
+    if meter.quantity != "power_factor" or len(numbers) < _ENOUGH or not 0 < most <= _LOW_POWER_FACTOR:
+        return None
+    return Refusal(
+        Reason.NOT_POSSIBLE,
+        f"{column} would never be above {most:g}: say what it is in with --unit or --scale",
+    )

@@ -11,10 +11,11 @@ from math import isnan, nan
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.civil_time import month_of, to_epoch_ms
-from cph50_pipeline.power.meters import MeterConfig
+from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.migration.columns import (
     Choices,
     equal_to_power,
+    is_too_low,
     meter_of,
     misbehaves,
     number_of,
@@ -87,7 +88,7 @@ def judge(source: Source, config: MeterConfig, choices: Choices, limits: Limits)
         for value in row.values or (_NOTHING,)
     ]
     fitting = [one for one in found if isinstance(one, Candidate)]
-    kept, misbehaving = _well_behaved(fitting, config)
+    kept, misbehaving = _well_behaved(fitting, config, choices)
     refused = [*(one for one in found if isinstance(one, Verdict)), *misbehaving]
     doubts = [*_doubts_of_times(stamps, kept, span, limits.zone), *_doubts_of_values(source, kept, config)]
     return Judged(source, span, kept, refused, [f"{source.name}: {doubt}" for doubt in doubts])
@@ -178,23 +179,40 @@ def _no_meter(column: str) -> Refusal:
 
 
 def _well_behaved(
-    candidates: Sequence[Candidate], config: MeterConfig
+    candidates: Sequence[Candidate], config: MeterConfig, choices: Choices
 ) -> tuple[list[Candidate], list[Verdict]]:
     """The candidates of columns that behave as their meter does, and the verdicts on the others."""
-    columns: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
-    for one in candidates:
-        columns[one.verdict.column, one.meter].append(one)
     kept: list[Candidate] = []
     refused: list[Verdict] = []
-    for (column, meter), ours in columns.items():
-        in_time = sorted((one.begin, one.number) for one in ours if not isnan(one.number))
-        numbers = [number for _, number in in_time] if ours[0].span is Span.READINGS else []
-        refusal = misbehaves(column, numbers, config.meters[meter])
+    for (column, meter), ours in _columns(candidates).items():
+        refusal = _column_refusal(column, ours, config.meters[meter], choices)
         if refusal is None:
             kept += ours
         else:
             refused += [one.verdict.refused(refusal) for one in ours]
     return kept, refused
+
+
+def _columns(candidates: Sequence[Candidate]) -> dict[tuple[str, str], list[Candidate]]:
+    """By column and meter, in order of time."""
+    columns: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for one in sorted(candidates, key=lambda one: one.begin):
+        columns[one.verdict.column, one.meter].append(one)
+    return columns
+
+
+def _column_refusal(
+    column: str, candidates: Sequence[Candidate], meter: Meter, choices: Choices
+) -> Refusal | None:
+    """Why a column is not of its meter; what a person says of it is not doubted."""
+    said = sorted((one.begin, one.number) for one in candidates if not isnan(one.number))
+    numbers = [number for _, number in said]
+    if column not in choices.meters and candidates[0].span is Span.READINGS:
+        refusal = misbehaves(column, numbers, meter)
+        if refusal is not None:
+            return refusal
+    is_told = column in choices.units or column in choices.scales
+    return None if is_told else is_too_low(column, numbers, meter)
 
 
 def _doubts_of_times(
@@ -207,27 +225,14 @@ def _doubts_of_times(
 
 
 def _doubts_of_values(source: Source, kept: Sequence[Candidate], config: MeterConfig) -> Iterator[str]:
-    columns: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for one in sorted(kept, key=lambda one: one.begin):
-        columns[one.verdict.column, one.meter].append(one.number)
-    for (column, id_), numbers in sorted(columns.items()):
-        meter = config.meters[id_]
+    for (column, id_), ours in sorted(_columns(kept).items()):
+        meter, numbers = config.meters[id_], [one.number for one in ours]
         zeros = sum(number == 0 for number in numbers)
         if zeros and meter.mains and not source.is_ours:
             yield (
                 f"{column} is 0 in {zeros} of {len(numbers)} rows: "
                 "an outage, or a state that could not be read, which the old monitor wrote as 0"
             )
-        most = max(map(_or_zero, numbers))
-        if meter.quantity == "power_factor" and 0 < most <= _LOW_POWER_FACTOR:
-            yield f"{column} would never be above {most:g}: see --scale and --unit"
         begun = sum(later < earlier for earlier, later in pairwise(numbers))
         if meter.kind == "counter" and begun:
             yield f"{column} began anew {begun} times; what it counted is kept, whatever the hour"
-
-
-_LOW_POWER_FACTOR = 0.2
-
-
-def _or_zero(number: float) -> float:
-    return 0.0 if isnan(number) else number

@@ -153,8 +153,9 @@ def test_solar_that_counts_is_no_power_but_a_counter_when_told_so() -> None:
     found = of_list(rows)
     assert outcomes(found) == {"a_counter": 60}
     assert why(found) == {
-        "solar rises 57 times and falls 2 times: this is a counter; say --meter solar=METER with a meter of energy"
+        "solar rises 57 times and falls 2 times: this is a counter; say with --meter which, or that it is power"
     }
+    assert outcomes(of_list(rows, choices=Choices(meters={"solar": "solar.power"}))) == {"taken": 60}
     assert outcomes(of_list(rows, choices=Choices(meters={"solar": "home.energy"}))) == {"taken": 60}
 
 
@@ -169,7 +170,24 @@ def test_the_means_of_a_counter_in_the_file_beside_are_refused_with_it() -> None
 def test_a_counter_that_falls_as_often_as_it_rises_is_none() -> None:
     found = of_list(by_minute(daily_energy=[number % 2 + 1 for number in range(30)]))
     assert outcomes(found) == {"no_counter": 30}
-    assert why(found) == {"daily_energy rises 15 times and falls 14 times: this is no counter"}
+    assert why(found) == {
+        "daily_energy rises 15 times and falls 14 times: this is no counter; if it is, say so with --meter"
+    }
+
+
+def test_a_power_factor_that_is_always_far_too_low_was_in_another_unit() -> None:
+    percent = config(home_power_factor=gauge(quantity="power_factor", unit="%"))
+    rows = by_minute(power_factor=[9.1 + number / 100 for number in range(30)])
+    found = of_list(rows, meters=percent)
+    assert outcomes(found) == {"not_possible": 30}
+    assert why(found) == {
+        "power_factor would never be above 0.0939: say what it is in with --unit or --scale"
+    }
+    tenfold = of_list(rows, meters=percent, choices=Choices(scales={"power_factor": 10.0}))
+    assert max(values(tenfold, "home.power_factor")) == 0.939
+    assert outcomes(of_list(rows, meters=percent, choices=Choices(units={"power_factor": "%"}))) == {
+        "taken": 30
+    }
 
 
 @pytest.mark.parametrize("meters", [config(), MeterConfig()])

@@ -62,7 +62,6 @@ def test_what_may_not_be_true_is_taken_and_said() -> None:
     assert of_list(rows).doubts == [
         "old.json: times without an offset are taken for those of America/Los_Angeles",
         "old.json: daily_energy began anew 1 times; what it counted is kept, whatever the hour",
-        "old.json: power_factor would never be above 0.1: see --scale and --unit",
         "old.json: voltage is 0 in 1 of 3 rows: "
         "an outage, or a state that could not be read, which the old monitor wrote as 0",
     ]
