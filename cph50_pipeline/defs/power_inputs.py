@@ -17,7 +17,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from cph50_pipeline.civil_time import local_date, month_bounds, parse_instant, shift_month
+from cph50_pipeline.civil_time import local_date, month_bounds, shift_month
 from cph50_pipeline.defs.attribution_inputs import INPUTS, digest_of
 from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
 from cph50_pipeline.defs.rolling_up import MONTHS_BEFORE
@@ -140,10 +140,9 @@ class PowerInputs:
     def _looked_at(self, month: str) -> date | None:
         """The day on which somebody last looked at the charger, as long as the month lasts."""
         state = self.store.last_session()
-        if state is None:
+        if state is None or state.looked_at is None:
             return None
-        looked = parse_instant(state.timestamp)
-        return local_date(min(looked, month_bounds(month, self.store.zone)[1]), self.store.zone)
+        return local_date(min(state.looked_at, month_bounds(month, self.store.zone)[1]), self.store.zone)
 
     def _of(self, path: str) -> str | None:
         if path not in self._now:

@@ -38,7 +38,6 @@ from cph50_pipeline.power.windows import WINDOW_DAYS, Windows, windows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CHARGER = MeterConfig().meters[CHARGER]
 _logger = logging.getLogger(__name__)
 _WIDER: tuple[Resolution, ...] = ("hour", "day")
 MONTHS_BEFORE = 13
@@ -56,7 +55,7 @@ def roll_up(store: Store, month: str, config: MeterConfig, log: Logger = _logger
         BadInputError: a file of the month is damaged; one of the months beside it is left out and named in the log.
     """
     if is_thinned(store, month):
-        return _stored_rollups(store, month)
+        return _stored_rollups(store, month, config)
     every = marked_readings(store, month, config, log)
     bucket_edges = edges("5min", *month_bounds(month, store.zone), store.zone)
     return _widened(
@@ -70,7 +69,7 @@ def roll_up(store: Store, month: str, config: MeterConfig, log: Logger = _logger
     )
 
 
-def _stored_rollups(store: Store, month: str) -> pa.Table:
+def _stored_rollups(store: Store, month: str, config: MeterConfig) -> pa.Table:
     """The rollups of a month from its stored 5 minutes, and those beside it: by another zone it begins elsewhere.
 
     What the charger drew stays known by its sessions.
@@ -85,7 +84,9 @@ def _stored_rollups(store: Store, month: str) -> pa.Table:
     meters = table["meter"].unique().to_pylist()
     bases = {id_: rollup_of_table(table, id_, "5min", bucket_edges) for id_ in meters}
     sessions = _charger(store, month, None)
-    charger = {id_: rollup(series, _CHARGER, bucket_edges) for id_, series in sessions.series.items()}
+    charger = {
+        id_: rollup(series, config.meters[id_], bucket_edges) for id_, series in sessions.series.items()
+    }
     return _widened(store, month, {**bases, **charger})
 
 
