@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from cph50_pipeline.civil_time import format_local
+from cph50_pipeline.civil_time import format_instant, format_local
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cph50_pipeline.cli.demo import DemoSummary
     from cph50_pipeline.defs.labelling import Import
     from cph50_pipeline.defs.launch import Outcome
+    from cph50_pipeline.defs.power_runs import Brought
     from cph50_pipeline.defs.rebuild import RebuildPlan
     from cph50_pipeline.defs.reconcile import Reconciled
     from cph50_pipeline.defs.tick import Ticked
@@ -252,6 +253,25 @@ def _first_of(session_ids: Sequence[str]) -> str:
 def _say_how_many_more(count: int, what: str) -> None:
     if count > 0:
         print(f"… and {count} more {what}; --limit shows more, --json all")
+
+
+def show_brought(brought: Brought, zone: ZoneInfo, as_json: bool) -> None:
+    """What was taken in of the house's meters, and what was made of it."""
+    if as_json:
+        until = None if brought.until is None else format_instant(brought.until)
+        runs = [_run(outcome) for outcome in brought.outcomes]
+        told = {"readings": brought.readings, "files": brought.files, "notices": brought.notices}
+        show_document({**told, "until": until, "runs": runs})
+        return
+    for meter, count in sorted(brought.readings.items()):
+        print(f"{meter}: {count:,} reading(s) taken in")
+    if brought.until is not None:
+        print(f"up to {format_local(brought.until, zone)}")
+    print_safely(*(f"made {path}" for path in brought.files))
+    if not brought.readings and not brought.files:
+        print("Nothing new" if brought.succeeded else "Nothing was made")
+    for line in (*brought.notices, *(line for outcome in brought.outcomes for line in outcome.failures)):
+        progress(line)
 
 
 def show_demo(summary: DemoSummary, as_json: bool) -> None:
