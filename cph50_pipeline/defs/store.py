@@ -160,7 +160,9 @@ class Store:
             raise PermanentError(
                 f"{file.path(month)} does not exist: {file.asset} of {month} was never made or was removed",
                 kept="Nothing was changed",
-                remedy=f"Run `cph50 backfill --from {month} --to {month}`",
+                remedy=f"Run `power_job` for {month} in Dagster's UI"
+                if file.asset in POWER_FILES
+                else f"Run `cph50 backfill --from {month} --to {month}`",
             )
         return value
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cph50_pipeline.charging.activity import ActivityMonth
-from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, SLOTS
+from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, ROLLUPS, SLOTS
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
 from cph50_pipeline.storage.locks import MODEL, month_lock_name
@@ -117,6 +117,11 @@ def test_a_month_that_is_needed_and_not_there_names_the_command_that_makes_it(ho
     with pytest.raises(PermanentError, match="cph50 backfill --from 2026-01 --to 2026-01") as caught:
         home.store().need_month(SLOTS, JANUARY)
     assert SLOTS.path(JANUARY) in caught.value.message
+
+
+def test_a_month_of_power_that_is_missing_names_the_job_that_makes_it(home: Home) -> None:
+    with pytest.raises(PermanentError, match="Run `power_job` for 2026-01"):
+        home.store().need_month(ROLLUPS, JANUARY)
 
 
 def test_a_month_never_stored_is_empty_and_one_damaged_is_not(collected: Home) -> None:
