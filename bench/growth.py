@@ -190,7 +190,6 @@ class _Year:
         self.power = HousePower(self.store, House(household), config, begins)
         self.charging = ChargingYear(self.store, HouseholdAnswers(household))
         self.ids = Random(0)
-        self.noted = self.start
 
     def begin(self) -> None:
         """Commit the power of the months before."""
@@ -227,27 +226,21 @@ class _Year:
         """Commit what causes a commit, as a run does at its end; the list of runs names those before it."""
         self.store.write_document(RUNS_FILE, {"runs": list(self.runs)})
         reason = " ".join(part for part in (job, month_of(at, ZONE), what) if part)
-        run = RunInfo(self._id(), job, reason)
+        run = RunInfo(str(UUID(int=self.ids.getrandbits(128), version=4)), job, reason)
         publisher_of(self.settings, self.store).commit(run, at)
-        while self.noted + HOUR < at:  # the runs by the hour between, of which nothing else is left
-            self.noted += HOUR
-            self._note(self._id(), self.noted, f"power_job {month_of(self.noted, ZONE)}")
-        self.noted = at.replace(minute=0, second=0, microsecond=0)
-        self._note(run.run_id, at, reason)
+        if what or at.minute:  # the list leaves out the runs for power by the hour
+            self._note(run, at)
 
-    def _id(self) -> str:
-        return str(UUID(int=self.ids.getrandbits(128), version=4))
-
-    def _note(self, run_id: str, at: datetime, reason: str) -> None:
+    def _note(self, run: RunInfo, at: datetime) -> None:
         utc, local = at.astimezone(UTC), at.astimezone(ZONE)
         self.runs.appendleft(
             {
-                "run_id": run_id,
+                "run_id": run.run_id,
                 "date": f"{utc:%Y-%m-%d}",
                 "time_utc": f"{utc:%H:%M:%S}",
                 "time_pt": f"{local:%H:%M:%S}",
                 "result": "success",
-                "reason": reason,
+                "reason": run.reason,
                 "run_type": "sensor",
             }
         )
