@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 PRIVATE = "private"
+SAMPLED = "sessions"
+"""The kind of the files to which sampling appends."""
 NIGHTLY = "power/yearly"
 """The kind that changes when a day of the house's power is over, after all others that do."""
 
@@ -107,7 +109,7 @@ class FileKind:
 
 KINDS: tuple[FileKind, ...] = (
     FileKind("chargepoint_activity", "chargepoint_activity/{month}.json", Group.SESSIONS),
-    FileKind("sessions", "sessions/{date_folders}/{id}.json", Group.SESSIONS),
+    FileKind(SAMPLED, "sessions/{date_folders}/{id}.json", Group.SESSIONS),
     FileKind("session_samples", "session_samples/{month}.parquet", Group.SESSIONS),
     FileKind("charging_energy", "charging_energy/{month}.parquet", Group.SESSIONS),
     FileKind("session_cache", "session_cache/{month}.json", Group.SESSIONS),

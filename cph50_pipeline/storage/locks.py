@@ -48,6 +48,11 @@ def month_lock_name(month: str) -> str:
     return f"month-{month}"
 
 
+def session_lock_name(session_id: str) -> str:
+    """The name, for `Locks.is_held`, of the lock of a session's sampling window."""
+    return f"session-{session_id}"
+
+
 class Locks:
     """The locks of one data root.
 
@@ -114,7 +119,9 @@ class Locks:
         Raises:
             LockedError: when another run samples the session.
         """
-        with self._hold(f"session-{session_id}", f"the sampling of session {session_id}", timeout_seconds):
+        with self._hold(
+            session_lock_name(session_id), f"the sampling of session {session_id}", timeout_seconds
+        ):
             yield
 
     @contextmanager
@@ -181,8 +188,8 @@ class Locks:
         """Whether some living process holds a lock.
 
         Args:
-            name: `month_lock_name(…)`, `run_lock_name(…)`, `REPOSITORY`, `COLLECTOR`, `HAND_EDITED`, `MODEL` or
-                `POWER`.
+            name: `month_lock_name(…)`, `run_lock_name(…)`, `session_lock_name(…)`, `REPOSITORY`, `COLLECTOR`,
+                `HAND_EDITED`, `MODEL` or `POWER`.
 
         Raises:
             BadInputError: when no lock can be called that.

@@ -10,13 +10,19 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.storage.damage import is_damaged
 from cph50_pipeline.storage.git import Git
-from cph50_pipeline.storage.layout import NIGHTLY, Cause, Group, kind_of, published_places
-from cph50_pipeline.storage.locks import POWER, REPOSITORY_TIMEOUT_SECONDS, Locks, month_lock_name
+from cph50_pipeline.storage.layout import NIGHTLY, SAMPLED, Cause, Group, kind_of, published_places
+from cph50_pipeline.storage.locks import (
+    POWER,
+    REPOSITORY_TIMEOUT_SECONDS,
+    Locks,
+    month_lock_name,
+    session_lock_name,
+)
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
 from cph50_pipeline.storage.presence import Presence, Verdict
 from cph50_pipeline.storage.repository import Repository, open_repository
@@ -151,7 +157,7 @@ class Publisher:
         self._withheld = tuple(sorted(change.path for change in changes if self._is_damaged(change)))
         at_work = self._locks_of_others(changes)
         for change in changes:
-            if change.path in self._withheld or _lock_of(change) in at_work:
+            if change.path in self._withheld or at_work.intersection(_locks_of(change)):
                 continue
             verdict = self._judge(repository, change, now)
             if verdict is not Verdict.HOLD:
@@ -173,7 +179,7 @@ class Publisher:
 
     def _locks_of_others(self, changes: Sequence[Change]) -> set[str]:
         """The locks by which other runs, now at work, hold some of the files."""
-        others = {name for change in changes if (name := _lock_of(change))} - self._own_locks
+        others = {name for change in changes for name in _locks_of(change)} - self._own_locks
         return {name for name in others if self._locks.is_held(name)}
 
     def _is_damaged(self, change: Change) -> bool:
@@ -226,11 +232,14 @@ _FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
 _COMMIT = ("--quiet", "--only", "--no-verify", "--cleanup=verbatim")
 
 
-def _lock_of(change: Change) -> str | None:
-    """The lock under which a file is written; None where there is none for as long as a run."""
+def _locks_of(change: Change) -> Iterator[str]:
+    """The locks under which a file is written, by a run that takes some time."""
     if change.kind.group is Group.POWER:
-        return POWER
-    return month_lock_name(change.month) if change.month else None
+        yield POWER
+    elif change.month:
+        yield month_lock_name(change.month)
+    if change.kind.name == SAMPLED:
+        yield session_lock_name(PurePosixPath(change.path).stem)
 
 
 def _as_input(paths: Sequence[str]) -> bytes:

@@ -493,3 +493,14 @@ def test_files_of_power_are_left_for_the_run_that_holds_its_lock(tmp_path: Path)
         own = Publisher(root, "local", locks, owns_power=True).commit(RUN, NOW)
     assert own is not None
     assert "power/yearly.json" in own.files
+
+
+def test_a_session_that_is_being_sampled_is_left_for_the_run_that_samples_it(data_root: Path) -> None:
+    locks = Locks(data_root / "private")
+    with locks.session("4751613101"):
+        publication = Publisher(data_root, "local", locks).commit(RUN, NOW)
+    assert publication is not None
+    assert publication.files == ("session_cache/2026-01.json",)
+    later = Publisher(data_root, "local", locks).commit(RUN, NOW)
+    assert later is not None
+    assert later.files == ("sessions/2026/01/07/4751613101.json",)
