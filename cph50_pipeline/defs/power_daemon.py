@@ -178,20 +178,19 @@ class PowerDaemon:
         store = Store.of(self._settings)
         config = store.meters(self._interval_seconds)
         inputs = PowerInputs(store, config, self._digests)
-        is_news = self._source is not None and takes_in(inputs, now, self._interval_seconds)
+        is_news = takes_in(inputs, now, self._interval_seconds) and self._is_there()
         seen = fingerprint(self._instance, inputs, now)
         if seen == self._settled and not is_news:
             return
         wanted, is_due = wanted_runs(self._instance, inputs, self._settings, now, is_news=is_news)
         self._settled = None if is_due else seen
-        if wanted and self._is_there():
-            for request in wanted:
-                yield Launch(POWER_JOB, run_config=request.run_config, tags=request.tags)
+        for request in wanted:
+            yield Launch(POWER_JOB, run_config=request.run_config, tags=request.tags)
 
     def _is_there(self) -> bool:
-        """Whether Home Assistant answers, where the household has one: no run would get far without."""
+        """Whether the household has a Home Assistant that answers: else there is nothing to take in."""
         if self._source is None:
-            return True
+            return False
         with self._troubles.of(HOME):
             self._source.clock_offset()
         return not self._troubles.lasts(HOME)

@@ -20,14 +20,12 @@ from cph50_pipeline.defs.power_due import months_due
 from cph50_pipeline.defs.power_inputs import Digests, PowerInputs
 from cph50_pipeline.defs.reading_files import read_readings, reading_months
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.defs.taking_in import SEEN_FILE, Seen
+from cph50_pipeline.defs.taking_in import NOT_READ, SEEN_FILE, Seen
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.state_file import StateFile
 
 _POWER = "power/"
 _ROUNDS = 4  # what is taken in concerns months beside it, and these the windows of others
-_TAKING_IN = "power_readings:"
-"""How the failure of the step begins that takes readings in: without it no month is made."""
 
 Say = Callable[[str], None]
 
@@ -52,8 +50,9 @@ class Brought:
 
     @property
     def succeeded(self) -> bool:
-        """Whether every run went well."""
-        return all(outcome.succeeded for outcome in self.outcomes)
+        """Whether every run went well, and had all that the meters said."""
+        went_well = all(outcome.succeeded for outcome in self.outcomes)
+        return went_well and not any(line.startswith(NOT_READ) for o in self.outcomes for line in o.failures)
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,8 @@ def bring_up_to_date(
     store, digests, brought = Store.of(settings), Digests(), Brought()
     before = _Before.of(store)
     current = month_of(now, settings.zone)
-    if (
-        has_source
-        and not _run(instance, settings, Launch(POWER_JOB, [current]), brought, say)
-        and _cannot_take_in(brought)
-    ):
-        return _told(brought, store, before)
+    if has_source:
+        _run(instance, settings, Launch(POWER_JOB, [current]), brought, say)
     tried: set[tuple[str, str]] = set()
     for _ in range(_ROUNDS):
         due = [one for one in _due(instance, settings, store, digests, now) if one not in tried]
@@ -104,10 +99,6 @@ def run_request(instance: dg.DagsterInstance, settings: Settings, wanted: Launch
     before = _Before.of(store)
     _run(instance, settings, wanted, brought, say)
     return _told(brought, store, before)
-
-
-def _cannot_take_in(brought: Brought) -> bool:
-    return any(failure.startswith(_TAKING_IN) for failure in brought.outcomes[-1].failures)
 
 
 def _due(

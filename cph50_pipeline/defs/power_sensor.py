@@ -54,19 +54,25 @@ def build_power_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sensor
     ) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
         try:
-            config, source = store.meters(interval_seconds), home_assistant.client()
+            config = store.meters(interval_seconds)
         except BadInputError as error:
             return dg.SkipReason(f"{error} Power stays as it was made.")
-        if source is not None and is_collecting:
-            with source.within(TICK_SECONDS):
-                _collect(store, source, config, now, interval_seconds, context.log, said)
         inputs = PowerInputs(store, config, digests)
-        is_news = source is not None and takes_in(inputs, now, interval_seconds)
+        is_news, trouble = False, None
+        try:
+            source = home_assistant.client()
+            if source is not None:
+                with source.within(TICK_SECONDS):
+                    if is_collecting:
+                        _collect(store, source, config, now, interval_seconds, context.log, said)
+                    is_news = takes_in(inputs, now, interval_seconds) and is_there(source)
+        except Cph50Error as error:  # what the charger drew is known without
+            trouble = f"{error} The next tick asks again."
         seen = fingerprint(context.instance, inputs, now)
         if seen == context.cursor and not is_news:
-            return dg.SkipReason(IN_FORCE)
+            return dg.SkipReason(trouble or IN_FORCE)
         wanted, is_due = wanted_runs(context.instance, inputs, settings, now, is_news=is_news)
-        said_otherwise = dg.SkipReason(WAITING if is_due or is_news else IN_FORCE)
+        said_otherwise = dg.SkipReason(trouble or (WAITING if is_due or is_news else IN_FORCE))
         return dg.SensorResult(
             run_requests=wanted,
             skip_reason=None if wanted else said_otherwise,
@@ -74,6 +80,16 @@ def build_power_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sensor
         )
 
     return power_sensor
+
+
+def is_there(source: HomeSource) -> bool:
+    """Ask Home Assistant for a sign of life: without one a run would take nothing in.
+
+    Raises:
+        Cph50Error: it does not answer, or refuses; says what to do.
+    """
+    source.clock_offset()
+    return True
 
 
 def wanted_runs(

@@ -7,11 +7,10 @@ twice, late or in another order gives the same files. What to ask for is decided
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from logging import Logger
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -26,15 +25,17 @@ from cph50_pipeline.defs.reading_files import (
 )
 from cph50_pipeline.defs.retention_record import retention_record
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.errors import BadInputError, Cph50Error
 from cph50_pipeline.power.meters import MeterConfig, canonical
 from cph50_pipeline.power.readings import Readings, collect, merge
 from cph50_pipeline.power.states import mark_states
-from cph50_pipeline.sources.catch_up import catch_up
+from cph50_pipeline.sources.catch_up import Batch, catch_up
 from cph50_pipeline.sources.home_source import HomeSource, StateRow
 from cph50_pipeline.sources.state_file import StateFile
 
 SEEN_FILE = "power_seen.json"
+NOT_READ = "Home Assistant was not read to the end. "
+"""How a run says that it went on without."""
 
 
 class Seen(BaseModel):
@@ -58,34 +59,82 @@ class Span:
     interval_seconds: float
 
 
-def take_in(
-    store: Store, source: HomeSource, config: MeterConfig, span: Span, state_dir: Path, log: Logger
-) -> list[str]:
-    """Ask for what is not known yet and store it, then fold the months that are over.
+@dataclass(frozen=True)
+class Taken:
+    """What was taken in.
 
-    Returns:
-        The months whose files changed, sorted.
+    Attributes:
+        months: Whose files changed, sorted.
+        failure: Why the source could not be read to the end; None when it was.
+    """
+
+    months: list[str]
+    failure: Cph50Error | None
+
+
+def take_in_from(
+    client: Callable[[], HomeSource | None], store: Store, config: MeterConfig, span: Span, log: Logger
+) -> Taken:
+    """Take in what the household's source says, if it has one and that can be used; what fails is said.
+
+    Args:
+        client: Gives the source; None where the charger is the only meter.
 
     Raises:
-        Cph50Error: the source cannot be read, or a stored month is damaged; what was taken in so far is stored.
+        BadInputError: a stored month is damaged; what was taken in so far is stored.
     """
-    seen = StateFile(state_dir / SEEN_FILE, Seen)
+    try:
+        source = client()
+    except Cph50Error as error:
+        taken = Taken([], error)
+    else:
+        taken = Taken([], None) if source is None else take_in(store, source, config, span, log)
+    if taken.failure is not None:
+        log.error(f"{NOT_READ}{taken.failure}")
+    return taken
+
+
+def take_in(store: Store, source: HomeSource, config: MeterConfig, span: Span, log: Logger) -> Taken:
+    """Ask for what is not known yet and store it, then fold the months that are over.
+
+    Where the source fails, what it said so far is stored, and the next time goes on from there.
+
+    Raises:
+        BadInputError: a stored month is damaged; what was taken in so far is stored.
+    """
+    seen = StateFile(store.locks.private_dir / SEEN_FILE, Seen)
     changed: set[str] = set()
-    batches = catch_up(
-        source,
-        config.meters,
-        _last_seen(store, config, seen.read()),
-        span.now,
-        interval_seconds=span.interval_seconds,
-        earliest=span.earliest,
+    heard = _Heard(
+        catch_up(
+            source,
+            config.meters,
+            _last_seen(store, config, seen.read()),
+            span.now,
+            interval_seconds=span.interval_seconds,
+            earliest=span.earliest,
+        )
     )
-    for batch in batches:
+    for batch in heard:
         for notice in batch.notices:
             log.warning(notice.message)
         for month, readings in by_month(store, readings_of(batch.rows, config)):
             changed |= _add(store, month, readings)
         seen.write(Seen(meters=dict(batch.last_seen)))
-    return sorted(changed | _fold(store, span.now, log))
+    return Taken(sorted(changed | _fold(store, span.now, log)), heard.failure)
+
+
+@dataclass
+class _Heard:
+    """Batches up to where the source fails: what fails in storing them is another matter."""
+
+    batches: Iterator[Batch]
+    failure: Cph50Error | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self.batches
+        except Cph50Error as error:
+            self.failure = error
 
 
 def mark_months(store: Store, months: Collection[str], config: MeterConfig, log: Logger) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import dagster as dg
 import pyarrow.compute as pc
 import pytest
 
@@ -13,6 +15,9 @@ from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS
 from cph50_pipeline.defs.reading_files import read_readings
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.store import METERS_FILE
+from cph50_pipeline.defs.taking_in import NOT_READ
+from cph50_pipeline.power.data_points import PATHS
+from cph50_pipeline.power.meters import CHARGER
 from cph50_pipeline.power.readings import State
 from cph50_pipeline.simulator.house.orders import ClockShift, Reading, Removed, UnitChange
 from cph50_pipeline_tests.dagster.homes import (
@@ -35,6 +40,22 @@ def ran(home: Home) -> list[str]:
     result = home.run([JANUARY], job=POWER_JOB)
     assert result.success, failure_texts(result)
     return log_lines(home, result.run_id)
+
+
+def with_resource(home: Home, token: str | None, url: str) -> None:
+    """Another Home Assistant than there is."""
+    resource = HomeAssistant(url=url, token=token, state_dir=str(home.settings.private_dir))
+    home.__dict__["defs"] = build_defs(
+        home.settings, {"chargepoint": home.chargepoint, "home_assistant": resource}
+    )
+
+
+def was_read(result: dg.ExecuteInProcessResult) -> bool:
+    """What the check of the meters says."""
+    [found] = [
+        one.passed for one in result.get_asset_check_evaluations() if one.check_name == "meters_were_read"
+    ]
+    return found
 
 
 def hours(home: Home, meter: str) -> list[dict[str, Any]]:
@@ -77,25 +98,29 @@ def test_an_entity_that_does_not_exist_is_said_once_a_run_and_the_others_go_on(h
     assert hours(home, "home.power")
 
 
-@pytest.mark.parametrize(
-    ("token", "said"), [("not-the-token", "CPH50_HOME_ASSISTANT_TOKEN"), (None, "CPH50_HOME_ASSISTANT_TOKEN")]
-)
-def test_a_wrong_token_is_one_clear_line_and_what_is_stored_stays(
-    home: Home, token: str | None, said: str
-) -> None:
+@pytest.mark.parametrize("token", ["not-the-token", None])
+def test_a_wrong_token_is_one_clear_line_and_the_charger_goes_on(home: Home, token: str | None) -> None:
     ran(with_house(home, is_there=True))
-    before = {path: data for path, data in home.files().items() if path.startswith("power/")}
-    resource = HomeAssistant(
-        url=home.simulator.home_assistant_url, token=token, state_dir=str(home.settings.private_dir)
-    )
-    home.__dict__["defs"] = build_defs(
-        home.settings, {"chargepoint": home.chargepoint, "home_assistant": resource}
-    )
+    before = read_readings(home.store(), JANUARY)
+    with_resource(home, token, home.simulator.home_assistant_url)
     result = home.run([JANUARY], job=POWER_JOB)
-    [text] = failure_texts(result)[:1]
-    assert said in text
-    assert (token or "nothing") not in text
-    assert {path: data for path, data in home.files().items() if path.startswith("power/")} == before
+    assert result.success, failure_texts(result)
+    [line] = [line for line in log_lines(home, result.run_id) if line.startswith(NOT_READ)]
+    assert "CPH50_HOME_ASSISTANT_TOKEN" in line
+    assert (token or "nothing") not in line
+    assert was_read(result) is False
+    assert len(read_readings(home.store(), JANUARY)) == len(before)
+
+
+def test_a_home_assistant_that_is_down_keeps_the_charger_from_nothing(collected: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # nobody answers here once it is closed
+        port = taken.getsockname()[1]
+    with_resource(collected, "a-token", f"http://127.0.0.1:{port}")
+    result = collected.run([JANUARY], job=POWER_JOB)
+    assert result.success, failure_texts(result)
+    assert was_read(result) is False
+    assert hours(collected, CHARGER)
+    assert collected.json(PATHS["monthly"])["data_points"]
 
 
 def test_a_wrong_meters_file_names_the_meter_and_the_field(make_home: MakeHome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ from cph50_pipeline.defs.collecting import Spool
 from cph50_pipeline.defs.jobs import POWER_JOB, power_run_config
 from cph50_pipeline.defs.month_files import ACTIVITY, ROLLUPS
 from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG
-from cph50_pipeline.defs.power_sensor import IN_FORCE
+from cph50_pipeline.defs.power_sensor import IN_FORCE, TAKING_IN_TAG
 from cph50_pipeline.defs.reading_files import write_readings
 from cph50_pipeline.defs.store import METERS_FILE
+from cph50_pipeline.power.meters import CHARGER
 from cph50_pipeline.power.readings import collect
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline_tests.dagster.homes import MONTHS, NOW, Home, MakeHome, at, failure_texts, with_house
@@ -156,14 +158,40 @@ def test_right_after_midnight_only_today_is_made_and_the_night_makes_the_rest(ho
         assert request.run_config == power_run_config(files)  # type: ignore[arg-type]
 
 
-def test_a_home_assistant_that_refuses_is_asked_three_times_more_and_then_hourly(house: Home) -> None:
+def test_a_home_assistant_that_refuses_is_said_and_no_run_asks_it(house: Home) -> None:
     house.simulator.faults.add(Fault(kind="expired_token"))
-    for _ in range(4):
-        [request] = requests(house)
-        assert not house.run_request(request, POWER_JOB).success
     result = evaluate(house)
     assert not result.run_requests
-    assert "tried again" in result.skip_message
+    assert "CPH50_HOME_ASSISTANT_TOKEN" in result.skip_message
+
+
+def test_a_home_assistant_that_is_back_is_asked_for_what_was_missed(house: Home) -> None:
+    house.simulator.faults.fail(503, times=None)
+    assert requests(house) == []
+    house.simulator.faults.clear()
+    assert len(requests(house)) == 1
+
+
+def test_where_home_assistant_is_down_the_charger_goes_on(collected: Home) -> None:
+    home = with_house(collected, is_there=True)
+    home.simulator.faults.add(Fault(kind="expired_token"))
+    [request] = requests(home)
+    assert TAKING_IN_TAG not in request.tags
+    assert run(home, request)
+    assert set(home.store().need_month(ROLLUPS, JANUARY)["meter"].to_pylist()) == {CHARGER}
+
+
+def test_runs_that_fail_are_tried_three_times_more_and_then_hourly(house: Home) -> None:
+    damaged = house.folder / "power" / "readings" / f"{JANUARY}.parquet"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"PAR1")
+    tried: Counter[str] = Counter()
+    while found := requests(house):
+        for request in found:
+            tried["taking in" if TAKING_IN_TAG in request.tags else "by content"] += 1
+            assert not house.run_request(request, POWER_JOB).success
+    assert tried == {"taking in": 4, "by content": 4}
+    assert "tried again" in evaluate(house).skip_message
     with at(NOW + timedelta(hours=1, minutes=1)):
         assert len(requests(house)) == 1
 

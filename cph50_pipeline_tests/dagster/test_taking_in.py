@@ -65,8 +65,10 @@ def collect_once(
     store: Store, client: HomeAssistantClient, now: datetime, since: datetime = MIDNIGHT - 10 * HOUR
 ) -> list[str]:
     with store.open():
-        state_dir = store.root.folder / "private"
-        return take_in(store, client, METERS, Span(now, since, 600.0), state_dir, getLogger("test"))
+        taken = take_in(store, client, METERS, Span(now, since, 600.0), getLogger("test"))
+    if taken.failure is not None:
+        raise taken.failure
+    return taken.months
 
 
 def files(store: Store) -> dict[str, bytes | None]:

@@ -5,7 +5,6 @@ The charger is a meter, too: a household without Home Assistant has power of it.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 
@@ -21,8 +20,24 @@ from cph50_pipeline.defs.reference_files import ensure_meters
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.defs.taking_in import Span, mark_months, take_in
+from cph50_pipeline.defs.taking_in import Span, mark_months, take_in_from
+from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
+
+METERS_WERE_READ = dg.AssetCheckSpec(
+    "meters_were_read",
+    asset="power_readings",
+    description="Home Assistant said all that it was asked for. Where it did not, the run goes on without.",
+)
+
+
+def were_read(failure: Cph50Error | None) -> dg.AssetCheckResult:
+    """What the check says of a source that failed, or did not."""
+    return dg.AssetCheckResult(
+        check_name=METERS_WERE_READ.name,
+        passed=failure is None,
+        description=None if failure is None else str(failure),
+    )
 
 
 def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -37,6 +52,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
         owners=OWNERS,
         code_version="1",
         description="What the house's meters said: all that is not known yet is asked for, whatever months are made.",
+        check_specs=[METERS_WERE_READ],
     )
     def power_readings(
         context: dg.AssetExecutionContext, store: dg.ResourceParam[Store], home_assistant: HomeAssistant
@@ -45,21 +61,18 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
             store.hold_power()
             ensure_meters(store)
             config = store.meters(interval_seconds)
-            source = home_assistant.client()
-            now, changed = datetime.now(UTC), list[str]()
-            if source is not None:
-                span = Span(
-                    now=now,
-                    earliest=month_bounds(settings.history_start, settings.zone)[0],
-                    interval_seconds=interval_seconds,
-                )
-                changed = take_in(store, source, config, span, Path(home_assistant.state_dir), context.log)
-            changed += take_in_spool(store, now, context.log)
+            span = Span(
+                now=datetime.now(UTC),
+                earliest=month_bounds(settings.history_start, settings.zone)[0],
+                interval_seconds=interval_seconds,
+            )
+            taken = take_in_from(home_assistant.client, store, config, span, context.log)
+            changed = {*taken.months, *take_in_spool(store, span.now, context.log)}
             mark_months(store, {*changed, *context.partition_keys}, config, context.log)
             describe_readings(
                 context, {month: read_readings(store, month) for month in context.partition_keys}
             )
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(check_results=[were_read(taken.failure)])
 
     @dg.asset(
         **monthly,
