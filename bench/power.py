@@ -25,9 +25,9 @@ LIMIT_MB = 2048.0
 LIMIT_OF_GROWTH = 1.2
 YEARS = (1, 5, 10)
 QUICK_YEARS = (1, 2)
-TURNS = ("decode", "ours")
+TURNS = ("decode", "run")
 OTHERS = {
-    "run": "a run over all months, which tells states anew and reads the months beside",
+    "engine": "the engine alone, on one core",
     "decode_barely": "decoding without checksums",
     "decode_plainly": "pyarrow's plain decoding",
     "group_by": "DuckDB's GROUP BY",
@@ -65,9 +65,9 @@ def _row(name: str, readings: int, taken: dict[str, _Taken]) -> Row:
     figures[f"a loop over JSON (from {sample:,})"] = taken["loop"].usual_seconds * readings / sample
     others = ", ".join(f"{told} {s / decoding.usual_seconds:.1f} x" for told, s in figures.items())
     return Row(
-        name, taken["ours"].usual_seconds / decoding.usual_seconds, LIMIT, "x",
+        name, taken["run"].usual_seconds / decoding.usual_seconds, LIMIT, "x",
         f"only decoding {readings:,} readings",
-        f"{spread(taken['ours'].seconds)} against {spread(decoding.seconds)}; {others}",
+        f"{spread(taken['run'].seconds)} against {spread(decoding.seconds)}; {others}",
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def measure_memory(effort: Effort) -> Row:
     """The most memory that is resident while the rollups of a year by the second are made."""
     readings, taken = _year(effort)
     return Row(
-        "rollups_memory", max(max(taken[way].peaks_mb) for way in ("ours", "run")), LIMIT_MB, "MB",
+        "rollups_memory", max(max(taken[way].peaks_mb) for way in ("engine", "run")), LIMIT_MB, "MB",
         f"2 GiB for {readings:,} readings",
         ", ".join(f"{way} {max(one.peaks_mb):.0f} MB" for way, one in taken.items() if way != "loop"),
     )  # fmt: skip
@@ -87,7 +87,7 @@ def _year(effort: Effort) -> tuple[int, dict[str, _Taken]]:
 
 
 def _taken(months: Sequence[str], interval_seconds: int, effort: Effort) -> tuple[int, dict[str, _Taken]]:
-    """How many readings there are, and what each way took of them; ours and decoding take turns."""
+    """How many readings there are, and what each way took of them; a run and decoding take turns."""
     taken = {way: _Taken() for way in (*TURNS, *OTHERS, "loop")}
     with tempfile.TemporaryDirectory(prefix="cph50-bench-") as name:
         folder = Path(name)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from bench.homes import ZONE
 from bench.house_power import MAIN, ONE_METER
 from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, to_epoch_ms
-from cph50_pipeline.defs.rolling_up import roll_up
+from cph50_pipeline.defs.rolling_up import roll_up_months
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power import tables
 from cph50_pipeline.power.buckets import Resolution, edges
@@ -77,7 +77,7 @@ def _points(series: Series) -> list[dict[str, object]]:
 
 
 def decode(files: Sequence[Path], _: MeterConfig) -> None:
-    """Only decode the files, as ours does before it begins."""
+    """Only decode the files, as a run does before it begins."""
     for path in files:
         _decoded(path)
 
@@ -99,7 +99,7 @@ def decode_plainly(files: Sequence[Path], _: MeterConfig) -> None:
         pq.read_table(path)
 
 
-def ours(files: Sequence[Path], config: MeterConfig) -> None:
+def engine(files: Sequence[Path], config: MeterConfig) -> None:
     """The table of rollups of each month, beside which only a reading of either neighbour is in memory."""
     meter, before = config.meters[MAIN], series_of([], [])
     followings: list[Path | None] = [*files[1:], None]
@@ -121,10 +121,9 @@ def _first_of(path: Path) -> Series:
 
 
 def run(files: Sequence[Path], config: MeterConfig) -> None:
-    """The same as a run makes it, which tells the states anew and looks at the whole months on either side."""
+    """The rollups of all months as a run of the pipeline makes them, several months at a time."""
     store = Store.of(Settings(data_dir=str(_root(files))))
-    for path in files:
-        roll_up(store, path.stem, config)
+    roll_up_months(store, [path.stem for path in files], config)
 
 
 def group_by(files: Sequence[Path], _: MeterConfig) -> None:
@@ -133,7 +132,7 @@ def group_by(files: Sequence[Path], _: MeterConfig) -> None:
 
 
 def group_by_time(files: Sequence[Path], config: MeterConfig) -> None:
-    """DuckDB: means weighted by time, as ours but for the readings that stand over an edge."""
+    """DuckDB: means weighted by time, as a run but for the readings that stand over an edge."""
     until_next = 'epoch_ms(lead("at") OVER (PARTITION BY meter ORDER BY "at")) - epoch_ms("at")'
     _ask(
         files,
@@ -172,15 +171,15 @@ def _root(files: Sequence[Path]) -> Path:
 
 WAYS: dict[str, Way] = {
     way.__name__: way
-    for way in (decode, decode_barely, decode_plainly, ours, run, group_by, group_by_time, loop)
+    for way in (decode, decode_barely, decode_plainly, engine, run, group_by, group_by_time, loop)
 }
 
 
 def main(way: str, folder: str, interval_seconds: str) -> None:
-    """Go a way once over all files, after a first one in which memory is claimed; print what it took."""
+    """Go a way once over all files, after the first of them, for which memory is claimed; print what it took."""
     config = MeterConfig.read({"meters": ONE_METER}, "meters.json", float(interval_seconds))
     files = sorted((Path(folder) / READINGS).glob("*.parquet"))
-    WAYS[way](files[:1], config)
+    WAYS[way](files[:4], config)
     started = time.perf_counter()
     WAYS[way](files, config)
     print(time.perf_counter() - started, _peak_mb())

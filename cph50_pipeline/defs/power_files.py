@@ -16,7 +16,7 @@ import dagster as dg
 
 from cph50_pipeline.civil_time import day_bounds, day_start, from_epoch_ms, local_date, month_of, month_range
 from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS
-from cph50_pipeline.defs.rolling_up import marked_readings
+from cph50_pipeline.defs.rolling_up import readings_of_month
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.data_points import (
     FILES,
@@ -120,7 +120,7 @@ def _make(store: Store, config: MeterConfig, standing: Standing, file: PowerFile
 
 def _daily(store: Store, config: MeterConfig, main: str, day: date) -> dict[str, Any]:
     begins, ends = day_bounds(day, store.zone)
-    readings = marked_readings(store, month_of(begins, store.zone), config)
+    readings = readings_of_month(store, month_of(begins, store.zone), config)
     events = _events(store, begins, ends)
     return daily(readings, events, config, main, day, store.zone)
 

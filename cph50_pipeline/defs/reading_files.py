@@ -10,14 +10,13 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import reduce
-from itertools import chain
 from logging import Logger
 
 from cph50_pipeline.civil_time import day_bounds, local_date, month_bounds, parse_month
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.ndjson import dump_lines, load_lines
-from cph50_pipeline.power.readings import Readings, State, merge
+from cph50_pipeline.power.readings import Readings, Series, State, merge
 from cph50_pipeline.power.tables import (
     READINGS_FEW_VALUED,
     READINGS_SORT_KEYS,
@@ -41,7 +40,7 @@ def reading_months(store: Store) -> list[str]:
 
 def is_folded(store: Store, month: str) -> bool:
     """Whether the month is one table."""
-    return store.root.read(_month_path(month)) is not None
+    return store.root.stamp(_month_path(month)) is not None
 
 
 def read_readings(store: Store, month: str) -> Readings:
@@ -64,47 +63,89 @@ def read_file(store: Store, path: str) -> Readings:
     Raises:
         BadInputError: it is damaged; names it.
     """
-    if not path.endswith(".parquet"):
-        return store.read_file(path, load_lines) or Readings.of({})
-    data = store.root.read(path)  # not kept: a month by the second takes much room
-    return Readings.of({}) if data is None else _read_month(data, path)
+    if path.endswith(".parquet"):
+        return store.read_large(path, _read_month) or Readings.of({})
+    return store.read_file(path, load_lines) or Readings.of({})
 
 
-def readings_around(store: Store, month: str, meters: Iterable[str] = (), log: Logger = _logger) -> Readings:
-    """The readings of a month, of the nearest stored month on either side, and the nearest that count of each meter.
+def readings_around(store: Store, month: str, log: Logger = _logger) -> Readings:
+    """The readings of a month, and of the nearest stored month on either side that can be read.
 
-    A month beside it that is damaged is named in the log, and the next one stands for it: the month itself can be told.
+    Raises:
+        BadInputError: a file of the month itself is damaged; names it. Those of others are named in the log.
+    """
+    before, after = _months_beside(store, month)
+    own = read_readings(store, month)
+    beside = (next(_readable(store, near, log), Readings.of({})) for near in (before, after))
+    return reduce(merge, beside, own)
+
+
+def readings_with_edges(
+    store: Store, month: str, meters: Iterable[str], log: Logger = _logger
+) -> tuple[Readings, Readings, Readings]:
+    """The last readings before a month, its own, and the first after it: all that its rollups depend on.
 
     Args:
         meters: Of which a reading that counts is looked for on either side, up to a year away: a counter says over
             whatever gap what was drawn in it.
 
     Raises:
-        BadInputError: a file of the month itself is damaged; names it.
+        BadInputError: a file of the month itself is damaged; names it. Those of others are named in the log, and the
+            next month stands for them: the month itself can be told.
     """
+    before, after = _months_beside(store, month)
+    wanted = frozenset(meters)
+    earlier = _nearest(store, before, wanted, log, last=True)
+    later = _nearest(store, after, wanted, log, last=False)
+    nothing = Readings.of({})
+    return reduce(merge, earlier, nothing), read_readings(store, month), reduce(merge, later, nothing)
+
+
+def _months_beside(store: Store, month: str) -> tuple[list[str], list[str]]:
+    """The stored months before a month and after it, the nearest first, up to a year away."""
     months = reading_months(store)
-    own = read_readings(store, month)
-    before = reversed([of for of in months if of < month][-_REACH_MONTHS:])
-    after = [of for of in months if of > month][:_REACH_MONTHS]
-    beside = (_nearest(store, near, frozenset(meters), log) for near in (before, after))
-    return reduce(merge, chain.from_iterable(beside), own)
+    before = [of for of in months if of < month][-_REACH_MONTHS:]
+    return before[::-1], [of for of in months if of > month][:_REACH_MONTHS]
 
 
-def _nearest(store: Store, months: Iterable[str], meters: frozenset[str], log: Logger) -> Iterator[Readings]:
-    """The first of the months that can be read, whole, and of those after it the meters that said nothing before."""
+def _ends(readings: Readings, *, last: bool) -> Readings:
+    """Of each meter the last readings, from the last that counts on; or the first ones, up to the first."""
+    return Readings.of({id_: _end(series, last=last) for id_, series in readings.series.items()})
+
+
+def _end(series: Series, *, last: bool) -> Series:
+    import numpy as np
+
+    outermost = slice(-1, None) if last else slice(0, 1)
+    if series.state[outermost] == State.OK:  # as nearly always: a month by the second need not be searched
+        return series.take(outermost)
+    counts = np.flatnonzero(series.state == State.OK)
+    if not len(counts):
+        return series.take(outermost)
+    return series.take(slice(int(counts[-1]), None) if last else slice(0, int(counts[0]) + 1))
+
+
+def _nearest(
+    store: Store, months: Iterable[str], meters: frozenset[str], log: Logger, *, last: bool
+) -> Iterator[Readings]:
+    """The ends of the first of the months that can be read, and of those after it, of meters not heard of so far."""
     is_first, missing = True, meters
-    for month in months:
-        if not (is_first or missing):
-            return
-        try:
-            readings = read_readings(store, month)
-        except BadInputError as error:
-            log.warning("%s: left out, as if nothing had been read then", error)
-            continue
-        told = {id_: series for id_, series in readings.series.items() if is_first or id_ in missing}
+    for readings in _readable(store, months, log):
+        ends = _ends(readings, last=last)
+        told = {id_: series for id_, series in ends.series.items() if is_first or id_ in missing}
         yield Readings.of(told)
         missing -= {id_ for id_, series in told.items() if (series.state == State.OK).any()}
         is_first = False
+        if not missing:
+            return
+
+
+def _readable(store: Store, months: Iterable[str], log: Logger) -> Iterator[Readings]:
+    for month in months:
+        try:
+            yield read_readings(store, month)
+        except BadInputError as error:
+            log.warning("%s: left out, as if nothing had been read then", error)
 
 
 def write_readings(store: Store, month: str, readings: Readings, *, is_over: bool) -> list[str]:

@@ -7,8 +7,10 @@ on the next one stored, too: for how long its last reading stands, what comes ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from functools import reduce
 from logging import Logger
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from cph50_pipeline.civil_time import (
     shift_month,
 )
 from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
-from cph50_pipeline.defs.reading_files import readings_around
+from cph50_pipeline.defs.reading_files import readings_around, readings_with_edges
 from cph50_pipeline.defs.retention_record import is_thinned
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.buckets import Resolution, edges
@@ -31,7 +33,6 @@ from cph50_pipeline.power.events import Event, events_of
 from cph50_pipeline.power.meters import CHARGER, MeterConfig
 from cph50_pipeline.power.readings import Readings, merge
 from cph50_pipeline.power.rollups import Rollup, coarsen, rollup
-from cph50_pipeline.power.states import mark_states
 from cph50_pipeline.power.tables import rollup_of_table, rollups_table, windows_table
 from cph50_pipeline.power.windows import WINDOW_DAYS, Windows, windows
 
@@ -40,8 +41,24 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _WIDER: tuple[Resolution, ...] = ("hour", "day")
+_AT_A_TIME = 2  # more would take more memory
 MONTHS_BEFORE = 13
 """In which the days of the longest window lie, whatever day of its month it ends with."""
+
+
+def roll_up_months(
+    store: Store, months: Iterable[str], config: MeterConfig, log: Logger = _logger
+) -> dict[str, pa.Table]:
+    """The rollups of months, several at a time: what takes time is done outside of Python's lock.
+
+    Raises:
+        BadInputError: as `roll_up`, of the first such month.
+    """
+    wanted = [*months]
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return dict(
+            zip(wanted, pool.map(lambda month: roll_up(store, month, config, log), wanted), strict=True)
+        )
 
 
 def roll_up(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> pa.Table:
@@ -56,17 +73,15 @@ def roll_up(store: Store, month: str, config: MeterConfig, log: Logger = _logger
     """
     if is_thinned(store, month):
         return _stored_rollups(store, month, config)
-    every = marked_readings(store, month, config, log)
-    bucket_edges = edges("5min", *month_bounds(month, store.zone), store.zone)
-    return _widened(
-        store,
-        month,
-        {
-            id_: rollup(series, config.meters[id_], bucket_edges)
-            for id_, series in every.series.items()
-            if id_ in config.meters
-        },
-    )
+    begins, ends = month_bounds(month, store.zone)
+    bucket_edges = edges("5min", begins, ends, store.zone)
+    pieces = readings_with_edges(store, month, config.meters.keys() - {CHARGER}, log)
+    bases = {
+        id_: rollup([piece[id_] for piece in pieces], meter, bucket_edges)
+        for id_, meter in config.meters.items()
+        if any(id_ in piece.series for piece in pieces)
+    }
+    return _widened(store, month, {**bases, **_charger_base(store, month, config, _newest(pieces[1]))})
 
 
 def _stored_rollups(store: Store, month: str, config: MeterConfig) -> pa.Table:
@@ -83,11 +98,16 @@ def _stored_rollups(store: Store, month: str, config: MeterConfig) -> pa.Table:
     table = pa.concat_tables(stored) if stored else rollups_table({})
     meters = table["meter"].unique().to_pylist()
     bases = {id_: rollup_of_table(table, id_, "5min", bucket_edges) for id_ in meters}
-    sessions = _charger(store, month, None)
-    charger = {
-        id_: rollup(series, config.meters[id_], bucket_edges) for id_, series in sessions.series.items()
-    }
-    return _widened(store, month, {**bases, **charger})
+    return _widened(store, month, {**bases, **_charger_base(store, month, config, None)})
+
+
+def _charger_base(
+    store: Store, month: str, config: MeterConfig, newest: datetime | None
+) -> dict[str, Rollup]:
+    """The 5 minutes of the charger, where anything is known of it; `newest` as for `_charger`."""
+    bucket_edges = edges("5min", *month_bounds(month, store.zone), store.zone)
+    known = _charger(store, month, newest)
+    return {id_: rollup(series, config.meters[id_], bucket_edges) for id_, series in known.series.items()}
 
 
 def _widened(store: Store, month: str, bases: Mapping[str, Rollup]) -> pa.Table:
@@ -101,20 +121,14 @@ def _widened(store: Store, month: str, bases: Mapping[str, Rollup]) -> pa.Table:
     return rollups_table(made)
 
 
-def marked_readings(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> Readings:
-    """The readings of a month with their states, those beside it that tell of it, and the charger as a meter.
+def readings_of_month(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> Readings:
+    """The readings of a month, the last before it and the first after it, and the charger as a meter.
 
     Raises:
         BadInputError: a file of the month is damaged; one of the months beside it is left out and named in the log.
     """
-    marked = _marked(store, month, config, log)
-    newest = _newest(marked.between(*month_bounds(month, store.zone)))
-    return merge(marked, _charger(store, month, newest))
-
-
-def _marked(store: Store, month: str, config: MeterConfig, log: Logger) -> Readings:
-    """The readings of the house's meters with their states."""
-    return mark_states(readings_around(store, month, config.meters.keys() - {CHARGER}, log), config)
+    before, own, after = readings_with_edges(store, month, config.meters.keys() - {CHARGER}, log)
+    return reduce(merge, (before, own, after, _charger(store, month, _newest(own))))
 
 
 def month_events(store: Store, month: str, config: MeterConfig, log: Logger = _logger) -> list[Event]:
@@ -127,7 +141,8 @@ def month_events(store: Store, month: str, config: MeterConfig, log: Logger = _l
         months = (shift_month(month, shift) for shift in (-1, 0, 1))
         found = [event for of in months for event in store.read_month(EVENTS, of) or []]
     else:
-        found = events_of(_marked(store, month, config, log), config)
+        before, _, after = readings_with_edges(store, month, config.meters.keys() - {CHARGER}, log)
+        found = events_of(reduce(merge, (before, after), readings_around(store, month, log)), config)
     return [event for event in found if month_of(event.start, store.zone) == month]
 
 

@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ VEHICLES_FILE = "vehicle_config.json"
 LABELS_FILE = "session_vehicle_map.json"
 METERS_FILE = "meters.json"
 STATE_FILE = "last_session.json"
+_KEPT_LARGE = 4  # a month and those beside it, for two threads
 CLASSIFIER_FILE = "classifier_summary.json"
 PREVIOUS_CLASSIFIER_FILE = "classifier_previous.json"
 
@@ -72,6 +74,8 @@ class Store:
     _holds_model: bool = False
     _holds_power: bool = False
     _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
+    _large: dict[str, tuple[object, Any]] = field(default_factory=dict)
+    _large_lock: Lock = field(default_factory=Lock)
 
     @classmethod
     def of(cls, settings: Settings) -> Store:
@@ -343,6 +347,25 @@ class Store:
             known = (data, parse(data, path))
             self._parsed[path] = known
         return known[1]
+
+    def read_large(self, path: str, parse: Callable[[bytes, str], Any]) -> Any | None:
+        """As `read_file`, for files that take much room: only the newest few are kept. For several threads.
+
+        Args:
+            parse: Bytes and a name for messages to the value; raises BadInputError.
+        """
+        with self._large_lock:
+            stamp = self.root.stamp(path)
+            known = self._large.pop(path, None)
+            if known is None or known[0] != stamp:
+                data = self.root.read(path)
+                if data is None:
+                    return None
+                known = (stamp, parse(data, path))
+            self._large[path] = known
+            while len(self._large) > _KEPT_LARGE:
+                del self._large[next(iter(self._large))]
+            return known[1]
 
     def _write_month(self, file: MonthFile, month: str, value: Any) -> Written:
         data = file.dump(value)

@@ -150,13 +150,21 @@ def mark_months(store: Store, months: Collection[str], config: MeterConfig, log:
     for month in sorted(beside.intersection(stored) - retention_record(store).thinned.keys()):
         begins, ends = month_bounds(month, store.zone)
         try:
-            marked = mark_states(readings_around(store, month, log=log), config)
+            marked = mark_states(readings_around(store, month, log), config).between(begins, ends)
         except BadInputError as error:
             if month in months:
                 raise
             log.warning("%s: its states stay as they are", error)
             continue
-        write_readings(store, month, marked.between(begins, ends), is_over=False)
+        if not _says_the_same(read_readings(store, month), marked):
+            write_readings(store, month, marked, is_over=False)
+
+
+def _says_the_same(stored: Readings, marked: Readings) -> bool:
+    """Whether marking changed no state: a month is then not even made into bytes again."""
+    import numpy as np
+
+    return all(np.array_equal(series.state, marked[id_].state) for id_, series in stored.series.items())
 
 
 def _last_seen(store: Store, config: MeterConfig, seen: Seen | None) -> dict[str, datetime]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
@@ -21,12 +22,24 @@ _HOUR = timedelta(hours=1)
 
 
 def edges(resolution: Resolution, start: datetime, end: datetime, zone: ZoneInfo) -> Instants:
-    """The edges of the buckets that touch a half-open interval, in Unix milliseconds.
+    """The edges of the buckets that touch a half-open interval, in Unix milliseconds; not to be written to.
 
     A day is a civil day of the zone, of 23, 24 or 25 hours. An hour begins where the zone's clocks show a full one,
     which is on UTC's hours except in zones like India's; so no hour lies in two days, and none in two months. Where
     clocks are moved by half an hour, one hour has 90 minutes.
     """
+    return _edges(resolution, start, end, zone)
+
+
+@lru_cache(maxsize=64)
+def _edges(resolution: Resolution, start: datetime, end: datetime, zone: ZoneInfo) -> Instants:
+    """The same, made once for all meters."""
+    made = _made_edges(resolution, start, end, zone)
+    made.setflags(write=False)
+    return made
+
+
+def _made_edges(resolution: Resolution, start: datetime, end: datetime, zone: ZoneInfo) -> Instants:
     import numpy as np
 
     if resolution == "5min":

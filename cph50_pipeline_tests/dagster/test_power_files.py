@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from cph50_pipeline.defs.power_files import make_files, standing_of
 from cph50_pipeline.defs.reading_files import write_readings
 from cph50_pipeline.defs.rolling_up import month_events, roll_up
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.taking_in import mark_months
 from cph50_pipeline.power.data_points import FILES, PATHS, empty
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.power.readings import collect
@@ -142,6 +144,7 @@ def test_an_outage_over_midnight_is_in_both_days(store: Store) -> None:
     ]
     with store.open():
         write_readings(store, "2026-01", collect(rows), is_over=False)
+        mark_months(store, ["2026-01"], HOME, getLogger("test"))
         store.write_months(ROLLUPS, {"2026-01": roll_up(store, "2026-01", HOME)})
         store.write_months(EVENTS, {"2026-01": month_events(store, "2026-01", HOME)})
     document = make_files(store, HOME, FILES)[PATHS["weekly"]]

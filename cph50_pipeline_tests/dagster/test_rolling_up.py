@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from logging import getLogger
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
 from cph50_pipeline.defs.reading_files import read_readings, write_readings
 from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.taking_in import mark_months
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.meters import CHARGER, MeterConfig
 from cph50_pipeline.power.readings import collect, merge
@@ -55,6 +57,7 @@ def write_house(store: Store, month: str, dark: tuple[datetime, datetime] | None
         rows.append(("home.power", at, 0.0 if is_dark else 1.2))
         rows.append(("home.energy", at, (at - datetime(2026, 1, 1, tzinfo=UTC)) / TEN_MINUTES * 0.2))
     write_readings(store, month, collect(rows), is_over=True)
+    mark_months(store, [month], HOUSE, getLogger("test"))
 
 
 def energy(table: pa.Table, meter: str, resolution: str) -> float:

@@ -18,7 +18,7 @@ from cph50_pipeline.defs.power_summaries import describe_events, describe_readin
 from cph50_pipeline.defs.reading_files import read_readings
 from cph50_pipeline.defs.reference_files import ensure_meters
 from cph50_pipeline.defs.resources import HomeAssistant
-from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
+from cph50_pipeline.defs.rolling_up import month_events, roll_up_months, roll_windows
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.taking_in import Span, mark_months, take_in_from
 from cph50_pipeline.errors import Cph50Error
@@ -88,7 +88,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
             config = store.meters(interval_seconds)
             inputs = PowerInputs(store, config)
             digests = {month: inputs.digest(month) for month in context.partition_keys}
-            tables = {month: roll_up(store, month, config, context.log) for month in context.partition_keys}
+            tables = roll_up_months(store, context.partition_keys, config, context.log)
         attach_digests(context, digests)
         describe_rollups(context, tables, config.main_power)
         return dg.MaterializeResult(value=tables)
