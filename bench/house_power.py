@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +104,7 @@ def make(store: Store, months: Sequence[str], config: MeterConfig, files: Iterab
     store.write_months(ROLLUPS, {month: roll_up(store, month, config) for month in months})
     store.write_months(EVENTS, {month: month_events(store, month, config) for month in months})
     store.write_months(WINDOWS, {month: roll_windows(store, month, config) for month in months})
-    for path, document in make_files(store, config, files).items():
+    for path, document in make_files(store, config, files, datetime.now(UTC)).items():
         store.write_document(path, document)
 
 

@@ -12,7 +12,7 @@ import typer
 from cph50_pipeline.civil_time import format_local
 from cph50_pipeline.cli import FAILED, output
 from cph50_pipeline.cli.options import AsJson
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.errors import BadInputError, Cph50Error
 from cph50_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -53,15 +53,24 @@ def _collect_once(settings: Settings, source: HomeSource | None, as_json: bool) 
 
     if source is None:
         output.progress(ONLY_THE_CHARGER)
-    else:
-        source.clock_offset()  # what is wrong with it is said at once: a run would try again for minutes
+    has_source = source is not None and _answers(source)
     with open_instance(settings) as instance:
         brought = bring_up_to_date(
-            instance, settings, datetime.now(UTC), output.progress, has_source=source is not None
+            instance, settings, datetime.now(UTC), output.progress, has_source=has_source
         )
     output.show_brought(brought, settings.zone, as_json)
-    if not brought.succeeded:
+    if not brought.succeeded or has_source != (source is not None):
         raise typer.Exit(FAILED)
+
+
+def _answers(source: HomeSource) -> bool:
+    """Whether Home Assistant answers; what is wrong with it is said, and the charger goes on without."""
+    try:
+        source.clock_offset()
+    except Cph50Error as error:
+        output.progress(str(error))
+        return False
+    return True
 
 
 def _collect_until_stopped(settings: Settings, source: HomeSource | None) -> None:

@@ -156,11 +156,10 @@ def collect(
 def take_in_spool(store: Store, now: datetime, log: Logger) -> list[str]:
     """Put what was collected with what is stored, which goes before it, and forget it; twice is once.
 
+    What is of a damaged month, or of a time yet to come, waits on: the month may be restored, and the clock set.
+
     Returns:
         The months whose files changed, sorted.
-
-    Raises:
-        Cph50Error: a stored month is damaged; what was collected for it waits on.
     """
     spool = Spool(store.locks)
     changed = set()
@@ -169,15 +168,23 @@ def take_in_spool(store: Store, now: datetime, log: Logger) -> list[str]:
         for line in waiting.skipped:
             log.warning(line)
         known = waiting.readings.between(_EPOCH, now + _TOLERATED)
-        if len(known) < len(waiting.readings):
+        is_whole = len(known) == len(waiting.readings)
+        if not is_whole:
             log.warning(
-                f"{waiting.name}: left out what stands after {format_instant(now)}: a clock was wrong"
+                f"{waiting.name}: what stands after {format_instant(now)} waits: a clock is wrong, or was. Set it, or "
+                "remove the file"
             )
         for month, readings in by_month(store, known):
-            together = merge(readings, read_readings(store, month))
+            try:
+                together = merge(readings, read_readings(store, month))
+            except BadInputError as error:
+                log.error(f"{waiting.name} waits: {error}")
+                is_whole = False
+                continue
             if write_readings(store, month, together, is_over=False):
                 changed.add(month)
-        spool.remove(waiting)
+        if is_whole:
+            spool.remove(waiting)
     return sorted(changed)
 
 

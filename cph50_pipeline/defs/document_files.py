@@ -12,7 +12,7 @@ from typing import Any
 
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, PREVIOUS_CLASSIFIER_FILE
 from cph50_pipeline.errors import BadInputError, PermanentError
-from cph50_pipeline.power.data_points import FILES, PATHS
+from cph50_pipeline.power.data_points import EVENT_TOTALS, FILES, PATHS, read_totals
 from cph50_pipeline.power.data_points import read as read_data_points
 from cph50_pipeline.reports.digest import Digest
 from cph50_pipeline.reports.unclassified import UnclassifiedReport
@@ -107,7 +107,10 @@ DOCUMENT_FILES: Mapping[str, tuple[DocumentFile, ...]] = {
         json_file(UNCLASSIFIED_JSON, UnclassifiedReport.read),
         text_file(UNCLASSIFIED_CSV),
     ),
-    "power_files": tuple(json_file(PATHS[file], read_data_points, is_optional=True) for file in FILES),
+    "power_files": (
+        json_file(EVENT_TOTALS, read_totals),
+        *(json_file(PATHS[file], read_data_points, is_optional=True) for file in FILES),
+    ),
     "vehicle_digest": (json_file(DIGEST_JSON, Digest.read), text_file(DIGEST_CSV), text_file(DIGEST_HTML)),
 }
 """The files of each asset."""

@@ -54,8 +54,8 @@ def readings_due(config: MeterConfig, seen: Seen | None, now: datetime, interval
 
 
 def files_of_run(now: datetime, zone: ZoneInfo) -> Sequence[PowerFile]:
-    """Which files a run makes that takes readings in: right after midnight the rolling ones are the night's."""
-    return FILES[:1] if now.astimezone(zone).time() < _NIGHT_UNTIL else FILES
+    """Which files a run makes that takes readings in: right after midnight those that are committed are the night's."""
+    return FILES[:2] if now.astimezone(zone).time() < _NIGHT_UNTIL else FILES
 
 
 def takes_in(inputs: PowerInputs, now: datetime, interval_seconds: float) -> bool:

@@ -1,7 +1,8 @@
 """The four files of power, from what is stored: which day is today, and what the days before it come to.
 
-Nothing here asks a clock: the newest reading says which day is today, and the rolling files end with the day before
-it, the last that is over. So they change once a night, and the same data gives the same files whenever they are made.
+The newest reading says which day is today, not a clock, and the rolling files end with the day before it, the last that
+is over. So they change once a night, and the same data gives the same files whenever they are made. A clock is asked
+only to leave out what is yet to come: it was read when a clock was wrong.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,6 +19,7 @@ from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS
 from cph50_pipeline.defs.rolling_up import readings_of_month
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power.data_points import (
+    EVENT_TOTALS,
     FILES,
     PATHS,
     ROLLING,
@@ -26,6 +27,7 @@ from cph50_pipeline.power.data_points import (
     RollingFile,
     daily,
     empty,
+    event_totals,
     rolling,
     rolling_edges,
 )
@@ -69,19 +71,24 @@ class Standing:
         return local_date(self.until, store.zone)
 
 
-def make_files(store: Store, config: MeterConfig, wanted: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The wanted files by path, and empty those that do not exist yet.
+def make_files(
+    store: Store, config: MeterConfig, wanted: Iterable[str], now: datetime
+) -> dict[str, dict[str, Any]]:
+    """The wanted files by path, and those that do not exist yet; with them what the events of each day come to.
+
+    Today's comes last: what was today until now is in the others before it goes.
 
     Raises:
         BadInputError: a month that they are made of is damaged.
     """
-    standing = standing_of(store, config)
+    standing = standing_of(store, config, now)
     missing = {file for file in FILES if store.root.read(PATHS[file]) is None}
-    return {
+    files = {
         PATHS[file]: empty() if standing is None else _make(store, config, standing, file)
-        for file in FILES
+        for file in reversed(FILES)
         if file in {*wanted, *missing}
     }
+    return {EVENT_TOTALS: event_totals(_every_event(store), store.zone), **files}
 
 
 def files_summary(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -97,15 +104,17 @@ def files_summary(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             }
         )
         for name, document in files.items()
+        if "data_points" in document
     ]
     return {"data_points": dg.MetadataValue.table(records)} if records else {}
 
 
-def standing_of(store: Store, config: MeterConfig) -> Standing | None:
+def standing_of(store: Store, config: MeterConfig, now: datetime) -> Standing | None:
     """Which meter is the house's power, and up to when it is known; None while nothing is."""
-    recent = _tables(store, store.stored_months(ROLLUPS)[-_RECENT_MONTHS:])
+    months = [month for month in store.stored_months(ROLLUPS) if month <= month_of(now, store.zone)]
+    recent = _tables(store, months[-_RECENT_MONTHS:])
     for main in (config.main_power, CHARGER):
-        until = None if recent is None else _known_until(recent, main)
+        until = None if recent is None else _known_until(recent, main, now)
         if until is not None:
             return Standing(main, until)
     return None
@@ -152,11 +161,13 @@ def _tables(store: Store, months: Sequence[str]) -> pa.Table | None:
     return pa.concat_tables(tables) if tables else None
 
 
-def _known_until(table: pa.Table, meter: str) -> datetime | None:
+def _known_until(table: pa.Table, meter: str, now: datetime) -> datetime | None:
     """The end of the meter's newest bucket, or its start when it is not over yet."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = table.filter((pc.field("meter") == meter) & (pc.field("resolution") == "5min"))
+    of_meter = (pc.field("meter") == meter) & (pc.field("resolution") == "5min")
+    rows = table.filter(of_meter & (pc.field("start") <= pa.scalar(now, table.schema.field("start").type)))
     if not len(rows):
         return None
     [newest] = rows.sort_by([("start", "descending")]).slice(0, 1).to_pylist()
@@ -166,7 +177,8 @@ def _known_until(table: pa.Table, meter: str) -> datetime | None:
 
 def _events(store: Store, begins: datetime, ends: datetime) -> list[Event]:
     """The stored events that reach into an interval, however long ago they began."""
-    every: Iterable[Event] = chain.from_iterable(
-        store.read_month(EVENTS, month) or [] for month in store.stored_months(EVENTS)
-    )
-    return [event for event in every if event.start < ends and event.end > begins]
+    return [event for event in _every_event(store) if event.start < ends and event.end > begins]
+
+
+def _every_event(store: Store) -> list[Event]:
+    return [event for month in store.stored_months(EVENTS) for event in store.read_month(EVENTS, month) or []]

@@ -7,7 +7,7 @@ on the next one stored, too: for how long its last reading stands, what comes ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from functools import reduce
@@ -15,6 +15,7 @@ from logging import Logger
 from typing import TYPE_CHECKING
 
 from cph50_pipeline.charging.counter import EnergyCounter
+from cph50_pipeline.charging.model import Session
 from cph50_pipeline.civil_time import (
     day_start,
     from_epoch_ms,
@@ -27,6 +28,7 @@ from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
 from cph50_pipeline.defs.reading_files import readings_around, readings_with_edges
 from cph50_pipeline.defs.retention_record import is_thinned
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.buckets import Resolution, edges
 from cph50_pipeline.power.charger import charger_series
 from cph50_pipeline.power.events import Event, events_of
@@ -91,11 +93,18 @@ def _stored_rollups(store: Store, month: str, config: MeterConfig) -> pa.Table:
     """
     import pyarrow as pa
 
-    beside = (store.read_month(ROLLUPS, shift_month(month, shift)) for shift in (-1, 0, 1))
-    stored = [table for table in beside if table is not None]
+    own = store.read_month(ROLLUPS, month)
+    if own is None:
+        raise BadInputError(
+            f"{ROLLUPS.path(month)} does not exist, and the month's readings were thinned: they cannot make it again",
+            kept="Nothing was written",
+            remedy=f"`git checkout -- {ROLLUPS.path(month)}` in the data root brings it back",
+        )
+    beside = (store.read_month(ROLLUPS, shift_month(month, shift)) for shift in (-1, 1))
+    stored = [own, *(table for table in beside if table is not None)]
     begins, ends = month_bounds(month, store.zone)
     bucket_edges = edges("5min", begins, ends, store.zone)
-    table = pa.concat_tables(stored) if stored else rollups_table({})
+    table = pa.concat_tables(stored)
     meters = table["meter"].unique().to_pylist()
     bases = {id_: rollup_of_table(table, id_, "5min", bucket_edges) for id_ in meters}
     return _widened(store, month, {**bases, **_charger_base(store, month, config, None)})
@@ -207,18 +216,20 @@ def _charger(store: Store, month: str, newest: datetime | None) -> Readings:
     if store.read_month(ACTIVITY, month) is None:
         return Readings.of({})
     begins, ends = month_bounds(month, store.zone)
-    counters = [
-        counter
+    sessions = [
+        (session, counter)
         for of in (shift_month(month, -1), month)
-        for counter in _counters(store, of)
+        for session, counter in _counters(store, of)
         if counter.end > begins
     ]
     is_over = store.activity(month).closed or any(m > month for m in store.stored_months(ACTIVITY))
-    told = max([begins, *(counter.end for counter in counters)])
-    known_until = ends if is_over else min(ends, max(told, _looked_at(store, newest) or told))
+    told = max([begins, *(counter.end for _, counter in sessions)])
+    quiet_until = ends if is_over else max(told, _looked_at(store, newest) or told)
+    # What a session in progress draws is not known beyond its last point, and is not nothing.
+    known_until = min([ends, quiet_until, *(counter.end for session, counter in sessions if session.is_open)])
     if known_until <= begins:
         return Readings.of({})
-    return Readings.of({CHARGER: charger_series(counters, begins, known_until)})
+    return Readings.of({CHARGER: charger_series([counter for _, counter in sessions], begins, known_until)})
 
 
 def _looked_at(store: Store, newest: datetime | None) -> datetime | None:
@@ -235,11 +246,10 @@ def _looked_at(store: Store, newest: datetime | None) -> datetime | None:
     return midnight if newest is None else max(midnight, min(newest, looked))
 
 
-def _counters(store: Store, month: str) -> list[EnergyCounter]:
+def _counters(store: Store, month: str) -> Iterator[tuple[Session, EnergyCounter]]:
     """The counters of a month's sessions at the household's own charger."""
     samples = store.read_month(SAMPLES, month) or {}
-    return [
-        EnergyCounter.of(session, samples.get(session.session_id, session.curve))
-        for session in store.sessions(month)
-        if session.is_home
-    ]
+    for session in store.sessions(month):
+        if session.is_home:
+            readings = samples.get(session.session_id, session.curve)
+            yield session, EnergyCounter.of(session, readings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from logging import Logger
 
@@ -77,6 +77,8 @@ def take_in_from(
 ) -> Taken:
     """Take in what the household's source says, if it has one and that can be used; what fails is said.
 
+    Then the months that are over are folded.
+
     Args:
         client: Gives the source; None where the charger is the only meter.
 
@@ -91,11 +93,11 @@ def take_in_from(
         taken = Taken([], None) if source is None else take_in(store, source, config, span, log)
     if taken.failure is not None:
         log.error(f"{NOT_READ}{taken.failure}")
-    return taken
+    return replace(taken, months=sorted({*taken.months, *_fold(store, span.now, log)}))
 
 
 def take_in(store: Store, source: HomeSource, config: MeterConfig, span: Span, log: Logger) -> Taken:
-    """Ask for what is not known yet and store it, then fold the months that are over.
+    """Ask for what is not known yet and store it.
 
     Where the source fails, what it said so far is stored, and the next time goes on from there.
 
@@ -108,7 +110,7 @@ def take_in(store: Store, source: HomeSource, config: MeterConfig, span: Span, l
         catch_up(
             source,
             config.meters,
-            _last_seen(store, config, seen.read()),
+            _last_seen(store, config, seen.read(), log),
             span.now,
             interval_seconds=span.interval_seconds,
             earliest=span.earliest,
@@ -120,7 +122,7 @@ def take_in(store: Store, source: HomeSource, config: MeterConfig, span: Span, l
         for month, readings in by_month(store, readings_of(batch.rows, config)):
             changed |= _add(store, month, readings)
         seen.write(Seen(meters=dict(batch.last_seen)))
-    return Taken(sorted(changed | _fold(store, span.now, log)), heard.failure)
+    return Taken(sorted(changed), heard.failure)
 
 
 @dataclass
@@ -167,18 +169,33 @@ def _says_the_same(stored: Readings, marked: Readings) -> bool:
     return all(np.array_equal(series.state, marked[id_].state) for id_, series in stored.series.items())
 
 
-def _last_seen(store: Store, config: MeterConfig, seen: Seen | None) -> dict[str, datetime]:
-    """Up to when the meters are known: as was noted, else their newest reading in the newest months that has one."""
+def _last_seen(store: Store, config: MeterConfig, seen: Seen | None, log: Logger) -> dict[str, datetime]:
+    """Up to when the meters are known: as was noted, else their newest reading in the newest months that has one.
+
+    Where nothing is stored of so long ago, files were restored: the note speaks of what is gone.
+    """
     known = dict(seen.meters) if seen is not None else {}
     unknown = {id_ for id_, meter in config.meters.items() if meter.entity is not None} - known.keys()
+    newest: datetime | None = None
     for month in reversed(reading_months(store)):
-        if not unknown:
+        if newest is not None and not unknown:
             break
-        stored = read_readings(store, month).series
-        found = {id_: from_epoch_ms(int(stored[id_].at[-1])) for id_ in unknown & stored.keys()}
-        known |= found
-        unknown -= found.keys()
-    return known
+        stored = _readable(store, month, log).series
+        ends = {id_: from_epoch_ms(int(series.at[-1])) for id_, series in stored.items()}
+        newest = newest or max(ends.values(), default=None)
+        known |= {id_: ends[id_] for id_ in unknown & ends.keys()}
+        unknown -= ends.keys()
+    if newest is None:
+        return {}
+    return {id_: min(until, newest) for id_, until in known.items()}
+
+
+def _readable(store: Store, month: str, log: Logger) -> Readings:
+    try:
+        return read_readings(store, month)
+    except BadInputError as error:
+        log.warning("%s: passed over", error)
+        return Readings.of({})
 
 
 def readings_of(rows: Iterable[StateRow], config: MeterConfig) -> Readings:

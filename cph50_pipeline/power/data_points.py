@@ -16,7 +16,7 @@ from cph50_pipeline.charging.fields import rounded
 from cph50_pipeline.civil_time import day_bounds, day_start, from_epoch_ms, to_epoch_ms
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.buckets import Resolution, edges
-from cph50_pipeline.power.events import Event
+from cph50_pipeline.power.events import PERIODS, Event, totals
 from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.readings import Readings, Series, State
 from cph50_pipeline.power.rollups import Rollup, rollup
@@ -41,6 +41,8 @@ ROLLING: Mapping[RollingFile, tuple[Resolution, int]] = {
     "yearly": ("day", 365),
 }
 """Of each rolling file the resolution of its points, and how many days they cover."""
+
+EVENT_TOTALS = "power/event_totals.json"
 
 _COVERAGE_DECIMALS = 4
 
@@ -113,6 +115,28 @@ def daily(
 def empty() -> dict[str, Any]:
     """A file of which nothing is known yet."""
     return {"data_points": [], "events": [], "last_update": None}
+
+
+def event_totals(events: Sequence[Event], zone: ZoneInfo) -> dict[str, Any]:
+    """What events come to by civil day, month and year: the content of `power/event_totals.json`."""
+    return {
+        period: [total.model_dump(mode="json") for total in totals(events, period, zone)]
+        for period in PERIODS
+    }
+
+
+def read_totals(document: object, name: str) -> dict[str, Any]:
+    """The totals of events, parsed, as they are.
+
+    Raises:
+        BadInputError: it does not have their form.
+    """
+    fields = document if isinstance(document, dict) else {}
+    if fields.keys() != {*PERIODS}:
+        raise BadInputError(
+            f"{name} has not one list each for {', '.join(PERIODS)}", remedy="Materialize power_files again"
+        )
+    return fields
 
 
 def read(document: object, name: str) -> dict[str, Any]:

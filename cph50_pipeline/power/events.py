@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EventKind = Literal["outage", "gap", "frozen", "out_of_band", "out_of_range"]
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 Period = Literal["day", "month", "year"]
+PERIODS: tuple[Period, ...] = get_args(Period)
 
 _PERIOD_LENGTH: dict[Period, int] = {"day": 10, "month": 7, "year": 4}  # of "2026-01-07"
 

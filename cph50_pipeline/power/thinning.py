@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cph50_pipeline.civil_time import to_epoch_ms
-from cph50_pipeline.power.meters import MeterConfig
+from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.readings import Readings, Series
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def thin(readings: Readings, config: MeterConfig, seconds: float, start: datetime, end: datetime) -> Readings:
-    """The first reading of each stretch of time, both sides of a change of state, and of a counter's fall.
+    """The first reading of each stretch of time, both sides of a change of state, of a gap, and of a counter's fall.
 
     Thinning what is thinned changes nothing.
 
@@ -34,8 +34,7 @@ def thin(readings: Readings, config: MeterConfig, seconds: float, start: datetim
         if meter is None:
             kept[id_] = series
             continue
-        falls = meter.kind == "counter"
-        kept[id_] = series.take(_outside(series, start, end) | _telling(series, seconds, falls=falls))
+        kept[id_] = series.take(_outside(series, start, end) | _telling(series, seconds, meter))
     return Readings.of(kept)
 
 
@@ -44,18 +43,14 @@ def _outside(series: Series, start: datetime, end: datetime) -> Mask:
     return outside
 
 
-def _telling(series: Series, seconds: float, *, falls: bool) -> Mask:
-    """The readings that must stay for others to go.
-
-    Args:
-        falls: Whether a fall of the value tells something.
-    """
+def _telling(series: Series, seconds: float, meter: Meter) -> Mask:
+    """The readings that must stay for others to go: a counter's falls tell something, a gauge's do not."""
     import numpy as np
 
     stretch = series.at // round(seconds * 1000)
     begins = np.append(True, stretch[1:] != stretch[:-1])[: len(series)]
-    turns = series.state[1:] != series.state[:-1]
-    if falls:
+    turns = (series.state[1:] != series.state[:-1]) | (np.diff(series.at) > meter.hold_ms)
+    if meter.kind == "counter":
         turns = turns | (series.value[1:] < series.value[:-1])
     telling: Mask = begins | np.append(False, turns)[: len(series)] | np.append(turns, False)[: len(series)]
     return telling

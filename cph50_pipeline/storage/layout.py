@@ -122,6 +122,7 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("power/windows", "power/windows/{month}.parquet", Group.POWER, Cause.NIGHT),
     FileKind("power/events", "power/events/{month}.json", Group.POWER, Cause.NIGHT),
     FileKind("power/retention", "power/retention.json", Group.POWER),
+    FileKind("power/event_totals", "power/event_totals.json", Group.POWER, Cause.NIGHT),
     FileKind("power/daily", "power/daily.json", Group.POWER, Cause.NIGHT),
     FileKind("power/weekly", "power/weekly.json", Group.POWER, Cause.NIGHT),
     FileKind("power/monthly", "power/monthly.json", Group.POWER),

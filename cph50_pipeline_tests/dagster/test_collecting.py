@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from logging import getLogger
 from pathlib import Path
 
@@ -164,11 +164,29 @@ def test_what_is_added_while_a_file_is_taken_in_waits_on(store: Store, spool: Sp
     assert [*spool.waiting()] == []
 
 
-def test_a_reading_that_is_yet_to_come_is_left_out_and_said(
+def test_readings_of_a_time_yet_to_come_wait_until_it_is_there_and_are_said(
     store: Store, spool: Spool, caplog: pytest.LogCaptureFixture
 ) -> None:
     later = NOW + timedelta(hours=5)
     spool.append(said(later, 1.0), later)
     assert taken(store) == []
-    assert "a clock was wrong" in caplog.text
+    assert "a clock is wrong, or was" in caplog.text
+    assert len(spool_files(store)) == 1
+    with store.open():
+        assert take_in_spool(store, later, LOG) == [JANUARY]
+    assert stored(store) == [1.0]
     assert spool_files(store) == []
+
+
+def test_what_is_of_a_damaged_month_waits_and_keeps_no_other_from_being_taken_in(
+    store: Store, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = "power/readings/2025-12.parquet"
+    store.root.write(damaged, b"PAR1")
+    december = datetime(2025, 12, 20, tzinfo=UTC)
+    spool.append(said(december, 1.0), december)
+    spool.append(said(NOW - STEP, 2.0), NOW - STEP)
+    assert taken(store) == [JANUARY]
+    assert damaged in caplog.text
+    assert stored(store) == [2.0]
+    assert len(spool_files(store)) == 1

@@ -80,7 +80,7 @@ def collection(home: Home, moment: datetime) -> dg.RunRequest:
     is_night = timedelta(0) <= moment - MIDNIGHT < 20 * MINUTE
     return dg.RunRequest(
         tags=month_tags(night_months(moment, home.settings)),
-        run_config=power_run_config(["daily"] if is_night else FILES),
+        run_config=power_run_config(FILES[:2] if is_night else FILES),
     )
 
 

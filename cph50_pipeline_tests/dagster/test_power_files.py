@@ -17,7 +17,7 @@ from cph50_pipeline.defs.reading_files import write_readings
 from cph50_pipeline.defs.rolling_up import month_events, roll_up
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.taking_in import mark_months
-from cph50_pipeline.power.data_points import FILES, PATHS, empty
+from cph50_pipeline.power.data_points import EVENT_TOTALS, FILES, PATHS, empty
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.power.readings import collect
 from cph50_pipeline.storage.files import DataRoot
@@ -27,6 +27,7 @@ from cph50_pipeline_tests.unit.power.builders import config, gauge, voltage
 PACIFIC = ZoneInfo("America/Los_Angeles")
 HOME = config(home_power=gauge(mains=True, outage_after_seconds=600), home_voltage=voltage())
 TEN_MINUTES = timedelta(minutes=10)
+NOW = datetime(2026, 1, 20, 18, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -59,18 +60,20 @@ def lived(
 
 
 def points(store: Store, file: str, config: MeterConfig = HOME) -> list[dict[str, Any]]:
-    found = make_files(store, config, FILES)[PATHS[file]]  # type: ignore[index]
+    found = make_files(store, config, FILES, NOW)[PATHS[file]]  # type: ignore[index]
     return found["data_points"]  # type: ignore[no-any-return]
 
 
 def test_before_anything_is_known_all_four_are_valid_empty_files(store: Store) -> None:
-    assert make_files(store, HOME, ["daily"]) == {PATHS[file]: empty() for file in FILES}
+    made = make_files(store, HOME, ["daily"], NOW)
+    assert made.pop(EVENT_TOTALS) == {"day": [], "month": [], "year": []}
+    assert made == {PATHS[file]: empty() for file in FILES}
 
 
 def test_only_the_wanted_files_are_made_when_all_are_there(store: Store) -> None:
-    for path, document in make_files(store, HOME, FILES).items():
+    for path, document in make_files(store, HOME, FILES, NOW).items():
         store.write_document(path, document)
-    assert list(make_files(store, HOME, ["weekly"])) == [PATHS["weekly"]]
+    assert set(make_files(store, HOME, ["weekly"], NOW)) == {EVENT_TOTALS, PATHS["weekly"]}
 
 
 def test_the_rolling_files_end_with_the_last_day_that_is_over(store: Store) -> None:
@@ -108,7 +111,7 @@ def test_a_day_is_over_when_the_reading_of_midnight_is_there(
 def test_making_them_again_gives_the_same(store: Store) -> None:
     lived(store, midnight(date(2026, 1, 5)), midnight(date(2026, 1, 7)))
     again = Store(store.root, store.locks, store.zone)
-    assert make_files(store, HOME, FILES) == make_files(again, HOME, FILES)
+    assert make_files(store, HOME, FILES, NOW) == make_files(again, HOME, FILES, NOW)
 
 
 def test_a_year_goes_back_over_months_and_new_year(store: Store) -> None:
@@ -119,7 +122,7 @@ def test_a_year_goes_back_over_months_and_new_year(store: Store) -> None:
 
 def test_the_charger_is_the_house_where_no_other_meter_says_anything(store: Store) -> None:
     lived(store, midnight(date(2026, 1, 5)), midnight(date(2026, 1, 7)), meter="charger.power")
-    standing = standing_of(store, HOME)
+    standing = standing_of(store, HOME, NOW)
     assert standing is not None
     assert standing.main == "charger.power"
     assert len(points(store, "monthly")) == 2
@@ -128,7 +131,7 @@ def test_the_charger_is_the_house_where_no_other_meter_says_anything(store: Stor
 def test_a_meter_that_went_silent_long_ago_is_not_the_house_any_more(store: Store) -> None:
     lived(store, midnight(date(2025, 10, 1)), midnight(date(2025, 10, 3)))
     lived(store, midnight(date(2025, 12, 30)), midnight(date(2026, 1, 2)), meter="charger.power")
-    standing = standing_of(store, HOME)
+    standing = standing_of(store, HOME, NOW)
     assert standing is not None
     assert (standing.main, standing.until) == ("charger.power", datetime(2026, 1, 2, 8, tzinfo=UTC))
     assert points(store, "yearly")[0]["home.power"]["energy_kwh"] == pytest.approx(1.2 * 24)
@@ -147,9 +150,27 @@ def test_an_outage_over_midnight_is_in_both_days(store: Store) -> None:
         mark_months(store, ["2026-01"], HOME, getLogger("test"))
         store.write_months(ROLLUPS, {"2026-01": roll_up(store, "2026-01", HOME)})
         store.write_months(EVENTS, {"2026-01": month_events(store, "2026-01", HOME)})
-    document = make_files(store, HOME, FILES)[PATHS["weekly"]]
+    document = make_files(store, HOME, FILES, NOW)[PATHS["weekly"]]
     assert [event["kind"] for event in document["events"]] == ["outage"]
+    totals = make_files(store, HOME, FILES, NOW)[EVENT_TOTALS]
+    assert [(one["period"], one["count"]) for one in totals["day"]] == [("2026-01-06", 1), ("2026-01-07", 0)]
+    assert [(one["period"], one["count"]) for one in totals["year"]] == [("2026", 1)]
     by_day = {point["timestamp"][:10]: point["coverage"] for point in points(store, "monthly")}
     assert by_day["2026-01-05"] == 1.0
     assert by_day["2026-01-06"] < 1.0
     assert by_day["2026-01-07"] < 1.0
+
+
+def test_a_reading_of_a_time_that_is_yet_to_come_moves_no_file(store: Store) -> None:
+    lived(store, midnight(date(2026, 1, 5)), midnight(date(2026, 1, 7)))
+    before = [points(store, file) for file in FILES]
+    for wrong in (NOW + timedelta(days=2), datetime(2035, 1, 7, 18, tzinfo=UTC)):
+        lived(store, wrong, wrong)
+        assert [[p["timestamp"] for p in points(store, file)] for file in FILES] == [
+            [p["timestamp"] for p in known] for known in before
+        ]
+
+
+def test_what_was_today_is_in_the_other_files_before_it_goes(store: Store) -> None:
+    made = [path for path in make_files(store, HOME, FILES, NOW) if path != EVENT_TOTALS]
+    assert made[-1] == PATHS["daily"]

@@ -150,9 +150,13 @@ def test_readings_are_taken_in_once_an_interval(house: Home) -> None:
         assert requests(house) == []
 
 
-def test_right_after_midnight_only_today_is_made_and_the_night_makes_the_rest(house: Home) -> None:
+def test_right_after_midnight_nothing_is_made_that_is_committed_and_the_night_makes_it(house: Home) -> None:
     midnight = day_start(local_date(NOW, house.store().zone), house.store().zone)
-    for minutes, files in ((1, ["daily"]), (19, ["daily"]), (20, ["daily", "weekly", "monthly", "yearly"])):
+    for minutes, files in (
+        (1, ["daily", "weekly"]),
+        (19, ["daily", "weekly"]),
+        (20, ["daily", "weekly", "monthly", "yearly"]),
+    ):
         with at(midnight + minutes * MINUTE):
             [request] = requests(house)
         assert request.run_config == power_run_config(files)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from cph50_pipeline.defs.store import CLASSIFIER_FILE
 from cph50_pipeline.power.data_points import FILES
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.power.readings import collect
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, materializations
+from cph50_pipeline_tests.dagster.homes import MONTHS, NOW, Home, materializations
 
 
 def told(home: Home, first_month: str = MONTHS[0]) -> Reconciled:
@@ -106,7 +106,7 @@ def powered(home: Home) -> Home:
             store.write_months(ROLLUPS, {month: roll_up(store, month, MeterConfig())})
             store.write_months(EVENTS, {month: []})
             store.write_months(WINDOWS, {month: roll_windows(store, month, MeterConfig())})
-        files = make_files(store, MeterConfig(), FILES)
+        files = make_files(store, MeterConfig(), FILES, NOW)
         store.write_files(dump_documents("power_files", files))
     return home
 
@@ -116,7 +116,7 @@ def test_the_houses_power_is_shown_as_made_in_all_of_its_forms(collected: Home) 
     assert result.damaged == []
     stored = [path for path in collected.files() if path.startswith("power/")]
     assert [path for path in result.reported if path.startswith("power/")] == sorted(stored)
-    assert len(stored) == 2 + 3 * len(MONTHS) + 4
+    assert len(stored) == 2 + 3 * len(MONTHS) + 5
     assert known(collected, "power_readings") == set(MONTHS[1:])
     assert all(known(collected, file.asset) == set(MONTHS) for file in (ROLLUPS, EVENTS, WINDOWS))
     [readings] = materializations(collected.instance, "power_readings", MONTHS[1])

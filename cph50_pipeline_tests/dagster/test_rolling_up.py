@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from cph50_pipeline.civil_time import month_bounds
-from cph50_pipeline.defs.month_files import EVENTS, ROLLUPS, WINDOWS
+from cph50_pipeline.charging.activity import ActivityMonth
+from cph50_pipeline.civil_time import month_bounds, to_epoch_ms
+from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, WINDOWS
 from cph50_pipeline.defs.reading_files import read_readings, write_readings
+from cph50_pipeline.defs.retention_record import RETENTION_FILE
 from cph50_pipeline.defs.rolling_up import month_events, roll_up, roll_windows
-from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.store import STATE_FILE, Store
 from cph50_pipeline.defs.taking_in import mark_months
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.meters import CHARGER, MeterConfig
@@ -23,6 +25,7 @@ from cph50_pipeline.power.readings import collect, merge
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline_tests.dagster.homes import MONTHS, Home
+from cph50_pipeline_tests.unit.charging.builders import month_of_answers, status
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 HOUSE = MeterConfig.model_validate(
@@ -217,3 +220,41 @@ def test_a_late_reading_changes_its_5_minutes_hour_day_and_windows_and_no_other_
     ends = [(row["days"], row["end"]) for row, old in rolled if row != old]
     assert ends
     assert all(late < end <= late + timedelta(days=days) for days, end in ends)
+
+
+def test_what_a_session_in_progress_draws_is_not_known_beyond_its_last_point(store: Store) -> None:
+    start = datetime(2026, 3, 10, 5, tzinfo=UTC)
+    running = status(
+        [(0, 0.0, 8.5), (150, 0.35, 8.5), (300, 0.71, 8.5)],
+        start=start,
+        end_time=None,
+        current_charging="in_use",
+        energy_kwh=0.71,
+        last_update_data_timestamp=to_epoch_ms(start + timedelta(minutes=5)),
+    )
+    store.write_months(ACTIVITY, {"2026-03": month_of_answers(statuses=[running], zone=PACIFIC)})
+    store.write_document(
+        STATE_FILE,
+        {
+            "timestamp": "2026-03-10T09:55:00+00:00",
+            "detected_at": "",
+            "connected": True,
+            "charging": True,
+        },
+    )
+    write_rows(store, "2026-03", [("home.power", start + timedelta(hours=4), 9.0)])
+    for is_later in (False, True):
+        if is_later:  # also when the next month has begun
+            store.write_months(ACTIVITY, {"2026-04": ActivityMonth(month="2026-04")})
+        rows = [row for row in roll_up(store, "2026-03", HOUSE).to_pylist() if row["meter"] == CHARGER]
+        assert max(row["start"] for row in rows if row["resolution"] == "5min") == start + timedelta(
+            minutes=5
+        )
+        assert sum(row["energy_kwh"] for row in rows if row["resolution"] == "day") == pytest.approx(0.71)
+
+
+def test_a_thinned_month_that_lost_its_rollups_is_not_made_of_what_is_left(store: Store) -> None:
+    write_house(store, "2026-03")
+    store.write_document(RETENTION_FILE, {"thinned": {"2026-03": {"seconds": 300}}})
+    with pytest.raises(BadInputError, match=r"power/rollups/2026-03\.parquet"):
+        roll_up(store, "2026-03", HOUSE)

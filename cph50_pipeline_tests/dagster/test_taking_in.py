@@ -11,7 +11,7 @@ import pytest
 
 from cph50_pipeline.defs.reading_files import read_readings
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.defs.taking_in import SEEN_FILE, Span, take_in
+from cph50_pipeline.defs.taking_in import SEEN_FILE, Span, take_in_from
 from cph50_pipeline.errors import TransientError
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.settings import Settings
@@ -65,7 +65,7 @@ def collect_once(
     store: Store, client: HomeAssistantClient, now: datetime, since: datetime = MIDNIGHT - 10 * HOUR
 ) -> list[str]:
     with store.open():
-        taken = take_in(store, client, METERS, Span(now, since, 600.0), getLogger("test"))
+        taken = take_in_from(lambda: client, store, METERS, Span(now, since, 600.0), getLogger("test"))
     if taken.failure is not None:
         raise taken.failure
     return taken.months
@@ -122,3 +122,33 @@ def test_a_month_that_is_over_is_folded_when_the_next_is_taken_in(
     assert changed == ["2025-12", "2026-01"]
     assert [*files(store)] == ["power/readings/2025-12.parquet", "power/readings/2026-01-01.ndjson"]
     assert len(read_readings(store, "2025-12")["home.power"]) >= 29
+
+
+def test_what_a_restored_file_has_lost_is_asked_for_again(
+    tmp_path: Path, client: HomeAssistantClient
+) -> None:
+    store = home_at(tmp_path)
+    collect_once(store, client, MIDNIGHT)
+    [*_, newest] = files(store)
+    before = store.root.read(newest)
+    collect_once(store, client, NOW)
+    whole = files(store)
+    for path in whole:
+        if path not in {newest} and whole[path] is not None and path > newest:
+            store.root.remove(path)
+    store.root.write(newest, before or b"")  # as `git checkout` brings back the last commit's
+    collect_once(store, client, NOW)
+    assert files(store) == whole
+
+
+def test_months_are_folded_without_home_assistant_too(tmp_path: Path, client: HomeAssistantClient) -> None:
+    store = home_at(tmp_path)
+    begins = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    collect_once(store, client, begins - HOUR, begins - 5 * HOUR)
+    assert "power/readings/2025-12-31.ndjson" in files(store)
+    with store.open():
+        taken = take_in_from(
+            lambda: None, store, METERS, Span(begins + HOUR, begins, 600.0), getLogger("test")
+        )
+    assert taken.months == ["2025-12"]
+    assert [*files(store)] == ["power/readings/2025-12.parquet"]

@@ -98,6 +98,7 @@ MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("session_vehicle_map.json", ""): labels.Label,
     ("last_session.json", ""): watching.LastSession,
     ("power/events/YYYY-MM.json", ""): events.Event,
+    ("power/event_totals.json", "day[]"): events.EventTotal,
     ("power/retention.json", ""): retention_record.RetentionRecord,
     ("meters.json", ""): meters.MeterConfig,
     ("meters.json", "meters.*"): meters.Meter,
@@ -205,6 +206,8 @@ def test_the_files_of_dashboards_are_documented_as_they_are_written() -> None:
     day = data_points.daily(readings, [], config, meters.CHARGER, date(1970, 1, 1), ZoneInfo("UTC"))
     assert documented()[DAILY, ""].keys() == day.keys() == data_points.empty().keys()
     assert documented()[DAILY, "data_points[]"].keys() == day["data_points"][0].keys()
+    totals = data_points.event_totals([], ZoneInfo("UTC"))
+    assert documented()[data_points.EVENT_TOTALS, ""] == dict.fromkeys(totals, "list")
 
 
 @pytest.mark.parametrize("file", CSV_FILES)
@@ -329,7 +332,7 @@ def test_every_table_of_fields_is_held_against_the_code() -> None:
     checked = {*MODELS, *((file, "") for file in SCHEMAS), (SUMMARY, "")}
     checked |= {(READING_LINES, ""), (SESSION_ID_FILE, ""), (RUNS_FILE, ""), (RUNS_FILE, "runs[]")}
     checked |= {(file, "") for file in CSV_FILES}
-    checked |= {(DAILY, ""), (DAILY, "data_points[]")}
+    checked |= {(DAILY, ""), (DAILY, "data_points[]"), (data_points.EVENT_TOTALS, "")}
     assert documented().keys() == checked
 
 

@@ -67,7 +67,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
                 interval_seconds=interval_seconds,
             )
             taken = take_in_from(home_assistant.client, store, config, span, context.log)
-            changed = {*taken.months, *take_in_spool(store, span.now, context.log)}
+            changed = {*taken.months, *take_in_spool(store, datetime.now(UTC), context.log)}
             mark_months(store, {*changed, *context.partition_keys}, config, context.log)
             describe_readings(
                 context, {month: read_readings(store, month) for month in context.partition_keys}
@@ -142,7 +142,7 @@ def build_power_assets(settings: Settings, partitions: dg.PartitionsDefinition) 
     ) -> Materialized:
         with as_dagster_failure():
             store.hold_power()
-            files = make_files(store, store.meters(interval_seconds), config.files)
+            files = make_files(store, store.meters(interval_seconds), config.files, datetime.now(UTC))
         return dg.MaterializeResult(value=files, metadata=files_summary(files))
 
     return [power_readings, power_rollups, power_events, power_windows, power_files]
