@@ -127,16 +127,24 @@ def _write_report(path: Path, plan: Plan) -> bool:
 
 
 def _roll_up(settings: Settings, months: Sequence[str], now: datetime) -> Outcome:
+    """Make the months of power again; how the first run that failed ended, or else the last."""
     from cph50_pipeline.civil_time import month_of
     from cph50_pipeline.defs.instance import open_instance
     from cph50_pipeline.defs.jobs import POWER_JOB
     from cph50_pipeline.defs.launch import Launch, launch
     from cph50_pipeline.defs.migrating import months_to_make
+    from cph50_pipeline.defs.power_inputs import PowerInputs
+    from cph50_pipeline.defs.store import Store
 
-    wanted = months_to_make(months, month_of(now, settings.zone))
-    ends = wanted if len(wanted) == 1 else [wanted[0], wanted[-1]]
+    store = Store.of(settings)
+    inputs = PowerInputs(store, store.meters(settings.power_interval_seconds))
+    wanted = months_to_make(inputs, months, settings.history_start, month_of(now, settings.zone))
     with open_instance(settings) as instance:
-        return launch(instance, settings, Launch(POWER_JOB, ends), output.progress)
+        outcomes = [
+            launch(instance, settings, Launch(POWER_JOB, sorted({span[0], span[-1]})), output.progress)
+            for span in wanted
+        ]
+    return next((outcome for outcome in outcomes if not outcome.succeeded), outcomes[-1])
 
 
 def _show(

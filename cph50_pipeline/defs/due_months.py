@@ -6,7 +6,7 @@ Which digest is right, each sensor knows itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -94,10 +94,16 @@ def _requests_of(
 
 def spans(due: Due) -> list[Due]:
     """The months in spans without a gap, each of which one run can make."""
-    spans: list[Due] = []
-    for month, digest in due:
-        if spans and shift_month(spans[-1][-1][0], 1) == month:
-            spans[-1].append((month, digest))
+    digests = dict(due)
+    return [[(month, digests[month]) for month in span] for span in without_gaps(digests)]
+
+
+def without_gaps(months: Iterable[str]) -> list[list[str]]:
+    """Sorted months in spans without a gap."""
+    spans: list[list[str]] = []
+    for month in months:
+        if spans and shift_month(spans[-1][-1], 1) == month:
+            spans[-1].append(month)
         else:
-            spans.append([(month, digest)])
+            spans.append([month])
     return spans

@@ -12,7 +12,9 @@ from datetime import datetime
 from functools import reduce
 from pathlib import Path
 
-from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, month_range, shift_month
+from cph50_pipeline.civil_time import from_epoch_ms, month_bounds, month_of, shift_month
+from cph50_pipeline.defs.due_months import without_gaps
+from cph50_pipeline.defs.power_inputs import PowerInputs
 from cph50_pipeline.defs.reading_files import read_readings, reading_months, write_readings
 from cph50_pipeline.defs.retention_record import retention_record
 from cph50_pipeline.defs.store import METERS_FILE, Store
@@ -61,14 +63,22 @@ def migrate(
     return Migrated(planned, _write(store, planned.readings, now) if apply else [])
 
 
-def months_to_make(changed: Sequence[str], current: str) -> list[str]:
-    """The months to roll up after some changed: those, and the ones whose windows reach back to them.
+def months_to_make(inputs: PowerInputs, changed: Sequence[str], first: str, current: str) -> list[list[str]]:
+    """The months to roll up after some changed, in spans without a gap, each of which one run can make.
+
+    Those are the changed ones, those whose windows reach back to them, and the one before, which may last into them;
+    of all of these only the months of which anything is known.
 
     Args:
+        inputs: As they are since.
         changed: At least one.
+        first: Months before it are let alone.
     """
-    last = min(current, shift_month(changed[-1], _WINDOW_MONTHS))
-    return month_range(changed[0], max(last, changed[-1]))
+    known = [month for month in inputs.months() if first <= month <= max(current, changed[-1])]
+    before = [month for month in known if month < changed[0]][-1:]
+    last = shift_month(changed[-1], _WINDOW_MONTHS)
+    wanted = sorted({*before, *changed, *(month for month in known if changed[0] <= month <= last)})
+    return without_gaps(wanted)
 
 
 def _meters(store: Store, settings: Settings) -> MeterConfig:

@@ -1,29 +1,33 @@
 """What a month's rollups and its windows are made of, each as one digest.
 
 `power_rollups` notes with each month, under `INPUTS`, the month's digest as it was before it was rolled up: of the
-meters, of the month's readings and the nearest file of readings on either side, and of what tells of the charger. A
-month of which another digest was noted last may come out differently, rollups and events alike. `power_windows` notes
+meters, of the month's readings, of what the months beside tell of it (`reading_ends`), and of what tells of the
+charger. A month of which another digest was noted last may come out differently, rollups and events alike. `power_windows` notes
 a digest of its own: of the rollups and events in its windows, and of that digest, so that a month whose run died before
 its windows were made is due as well. Which months are due, `power_due` says.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from itertools import pairwise
 
 import dagster as dg
 
-from cph50_pipeline.civil_time import local_date, month_bounds, shift_month
+from cph50_pipeline.civil_time import local_date, month_bounds, month_range, shift_month
 from cph50_pipeline.defs.attribution_inputs import INPUTS, digest_of
 from cph50_pipeline.defs.month_files import ACTIVITY, EVENTS, ROLLUPS, SAMPLES
+from cph50_pipeline.defs.reading_ends import Ends, ends_of, joined_ends
+from cph50_pipeline.defs.reading_files import REACH_MONTHS, read_file
 from cph50_pipeline.defs.rolling_up import MONTHS_BEFORE
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.power.meters import MeterConfig
+from cph50_pipeline.power.meters import CHARGER, MeterConfig
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.layout import kind_of
@@ -31,11 +35,16 @@ from cph50_pipeline.storage.layout import kind_of
 _READINGS = "power/readings"
 
 
+_FileEnds = Mapping[str, Ends] | None
+"""By meter; None of a file that is damaged."""
+
+
 class Digests:
     """Digests of files, each read again only when it was replaced. Whoever looks often keeps one."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[object, str]] = {}
+        self._ends: dict[str, tuple[object, _FileEnds]] = {}
         self._derived: dict[object, str] = {}
 
     def of_file(self, root: DataRoot, path: str) -> str | None:
@@ -49,6 +58,20 @@ class Digests:
             if data is None:
                 return None
             known = self._files[path] = (stamp, digest_of(data))
+        return known[1]
+
+    def ends_of_file(
+        self, root: DataRoot, path: str, meters: str, make: Callable[[], _FileEnds]
+    ) -> _FileEnds:
+        """The ends of a file's readings, made anew only where the file was replaced or the meters are others.
+
+        Args:
+            meters: Their digest.
+        """
+        key = (root.stamp(path), meters)
+        known = self._ends.get(path)
+        if known is None or known[0] != key:
+            known = self._ends[path] = (key, make())
         return known[1]
 
     def of(self, key: object, make: Callable[[], object]) -> str:
@@ -72,22 +95,17 @@ class PowerInputs:
     config: MeterConfig
     digests: Digests = field(default_factory=Digests)
     _now: dict[str, str | None] = field(default_factory=dict)
+    _ends_now: dict[str, Mapping[str, Ends]] = field(default_factory=dict)
 
     def months(self) -> list[str]:
-        """The months of which readings or charging are stored, or of which something was made, sorted."""
-        stored = (self.store.stored_months(file) for file in (ACTIVITY, ROLLUPS))
-        return sorted({*self._readings, *(month for months in stored for month in months)})
+        """The months of which anything is known or was made, sorted: be it only what a counter counted meanwhile."""
+        made = self.store.stored_months(ROLLUPS)
+        return sorted({*self._readings, *self._activity_months, *made, *self._counted_over()})
 
     def digest(self, month: str) -> str:
-        """What the month's rollups and events are made of.
-
-        It is enough to know the nearest files on either side: how long a reading stands, the next one decides.
-        """
-        before, after = self._beside(month)
-        readings = [*before[-1:], *self._readings.get(month, []), *after[:1]]
-        return digest_of(
-            repr([self._meters, {path: self._of(path) for path in readings}, self._charger(month)]).encode()
-        )
+        """What the month's rollups and events are made of."""
+        readings = {path: self._of(path) for path in self._readings.get(month, [])}
+        return digest_of(repr([self._meters, readings, self._beside(month), self._charger(month)]).encode())
 
     def windows_digest(self, month: str) -> str:
         """What the windows that end with the days of the month are made of."""
@@ -111,11 +129,65 @@ class PowerInputs:
                 found[month].append(path)
         return found
 
-    def _beside(self, month: str) -> tuple[list[str], list[str]]:
-        """The files of readings of the nearest months before and after."""
-        before = max((m for m in self._readings if m < month), default=None)
-        after = min((m for m in self._readings if m > month), default=None)
-        return self._readings.get(before or "", []), self._readings.get(after or "", [])
+    def _beside(self, month: str) -> object:
+        """What the months before and after tell of a month, by meter."""
+        before, after = self._months_beside(month)
+        return [
+            (
+                id_,
+                [ends.to_the_month_after() for ends in self._up_to_what_counts(id_, before)],
+                [ends.to_the_month_before() for ends in self._up_to_what_counts(id_, after)],
+            )
+            for id_ in self.config.meters
+            if id_ != CHARGER
+        ]
+
+    def _months_beside(self, month: str) -> tuple[list[str], list[str]]:
+        """The months of readings before and after, the nearest first, as far as rolling up looks."""
+        at = bisect_left(self._reading_months, month)
+        after = self._reading_months[bisect_right(self._reading_months, month) :]
+        return self._reading_months[max(0, at - REACH_MONTHS) : at][::-1], after[:REACH_MONTHS]
+
+    def _up_to_what_counts(self, meter: str, months: Iterable[str]) -> Iterator[Ends]:
+        """The ends of the meter's readings in months, up to the first of them in which one counts."""
+        for month in months:
+            ends = self._reading_ends(month).get(meter)
+            if ends is not None:
+                yield ends
+                if ends.counts:
+                    return
+
+    def _reading_ends(self, month: str) -> Mapping[str, Ends]:
+        """The ends of a month's readings; of a damaged one none, as it is left out by whoever rolls up beside it."""
+        if month not in self._ends_now:
+            parts = [self._file_ends(path) for path in self._readings[month]]
+            whole = [part for part in parts if part is not None]
+            self._ends_now[month] = joined_ends(whole, self.config) if len(whole) == len(parts) else {}
+        return self._ends_now[month]
+
+    def _file_ends(self, path: str) -> _FileEnds:
+        def make() -> _FileEnds:
+            passing = Store(self.store.root, self.store.locks, self.store.zone)  # keeps no readings in memory
+            try:
+                return ends_of(read_file(passing, path), self.config)
+            except BadInputError:
+                return None  # whoever rolls the month up says what is wrong with it
+
+        return self.digests.ends_of_file(self.store.root, path, self._meters, make)
+
+    def _counted_over(self) -> Iterator[str]:
+        """The months without a reading between two that a counter spans: what it counted is spread over them, too."""
+        counters = [id_ for id_, meter in self.config.meters.items() if meter.kind == "counter"]
+        for earlier, later in pairwise(self._reading_months):
+            for month in month_range(earlier, later)[1:-1]:
+                if any(self._counts_over(id_, month) for id_ in counters):
+                    yield month
+
+    def _counts_over(self, counter: str, month: str) -> bool:
+        return all(
+            any(ends.counts for ends in self._up_to_what_counts(counter, months))
+            for months in self._months_beside(month)
+        )
 
     def _charger(self, month: str) -> list[object]:
         """What tells of the charger in the month."""
@@ -125,6 +197,10 @@ class PowerInputs:
         ends = self.digests.of((month, *files, following), lambda: self._ends(month))
         is_last = month == max(self._activity_months, default=None)
         return [files, ends, is_last, self._looked_at(month) if is_last else None]
+
+    @cached_property
+    def _reading_months(self) -> list[str]:
+        return sorted(self._readings)
 
     @cached_property
     def _activity_months(self) -> list[str]:

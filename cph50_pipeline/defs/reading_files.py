@@ -28,7 +28,8 @@ from cph50_pipeline.storage.layout import kind_of
 from cph50_pipeline.storage.tables import dump_table, load_table, prefer_stored
 
 _FOLDER = "power/readings"
-_REACH_MONTHS = 12
+REACH_MONTHS = 12
+"""Among so many stored months on either side the nearest reading that counts is looked for."""
 _logger = logging.getLogger(__name__)
 
 
@@ -104,8 +105,8 @@ def readings_with_edges(
 def _months_beside(store: Store, month: str) -> tuple[list[str], list[str]]:
     """The stored months before a month and after it, the nearest first, up to a year away."""
     months = reading_months(store)
-    before = [of for of in months if of < month][-_REACH_MONTHS:]
-    return before[::-1], [of for of in months if of > month][:_REACH_MONTHS]
+    before = [of for of in months if of < month][-REACH_MONTHS:]
+    return before[::-1], [of for of in months if of > month][:REACH_MONTHS]
 
 
 def _ends(readings: Readings, *, last: bool) -> Readings:

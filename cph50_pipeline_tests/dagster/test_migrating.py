@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from cph50_pipeline.civil_time import month_bounds
 from cph50_pipeline.defs.migrating import Migrated, migrate, months_to_make
+from cph50_pipeline.defs.power_inputs import PowerInputs
 from cph50_pipeline.defs.reading_files import read_readings, write_readings
 from cph50_pipeline.defs.reference_files import ensure_meters
 from cph50_pipeline.defs.store import Store
@@ -148,7 +150,31 @@ def test_what_cannot_be_asked_for_is_one_clear_line(store: Store, settings: Sett
         migrated(store, settings, path)
 
 
-def test_the_months_made_again_are_those_whose_windows_reach_back() -> None:
-    assert months_to_make(["2025-03"], "2025-05") == ["2025-03", "2025-04", "2025-05"]
-    assert len(months_to_make(["2023-01", "2023-02"], "2026-01")) == 14
-    assert months_to_make(["2026-01"], "2026-01") == ["2026-01"]
+def test_the_months_made_again_are_those_that_there_are_and_whose_windows_reach_back(store: Store) -> None:
+    for month in ("2023-06", "2024-11", "2025-01", "2025-02", "2025-05", "2026-01"):
+        begins = month_bounds(month, store.zone)[0]
+        write_readings(store, month, collect([("home.power", begins, 1.0)]), is_over=True)
+    inputs = PowerInputs(store, store.meters(600.0))
+    assert months_to_make(inputs, ["2024-11"], "2023-06", "2025-04") == [
+        ["2023-06"],
+        ["2024-11"],
+        ["2025-01", "2025-02"],
+    ]
+    assert months_to_make(inputs, ["2025-02"], "2023-06", "2026-01") == [
+        ["2025-01", "2025-02"],
+        ["2025-05"],
+        ["2026-01"],
+    ]
+    assert months_to_make(inputs, ["2023-06"], "2023-06", "2026-01") == [["2023-06"]]
+    assert months_to_make(inputs, ["2024-11"], "2024-01", "2024-12") == [["2024-11"]]
+
+
+def test_a_month_without_a_reading_is_made_where_a_counter_counted_over_it(store: Store) -> None:
+    for month, counted in (("2025-01", 10.0), ("2025-04", 40.0)):
+        begins = month_bounds(month, store.zone)[0]
+        write_readings(store, month, collect([("home.energy", begins, counted)]), is_over=True)
+    inputs = PowerInputs(store, store.meters(600.0))
+    assert months_to_make(inputs, ["2025-04"], "2023-06", "2026-01") == [["2025-03", "2025-04"]]
+    assert months_to_make(inputs, ["2025-01"], "2023-06", "2026-01") == [
+        ["2025-01", "2025-02", "2025-03", "2025-04"]
+    ]
