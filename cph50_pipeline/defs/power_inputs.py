@@ -2,9 +2,9 @@
 
 `power_rollups` notes with each month, under `INPUTS`, the month's digest as it was before it was rolled up: of the
 meters, of the month's readings, of what the months beside tell of it (`reading_ends`), and of what tells of the
-charger. A month of which another digest was noted last may come out differently, rollups and events alike. `power_windows` notes
-a digest of its own: of the rollups and events in its windows, and of that digest, so that a month whose run died before
-its windows were made is due as well. Which months are due, `power_due` says.
+charger. A month of which another digest was noted last may come out differently, rollups and events alike.
+`power_windows` notes a digest of its own: of the rollups and events in its windows, and of that digest, so that a month
+whose run died before its windows were made is due as well. Which months are due, `power_due` says.
 """
 
 from __future__ import annotations
