@@ -95,6 +95,7 @@ class PowerInputs:
     config: MeterConfig
     digests: Digests = field(default_factory=Digests)
     _now: dict[str, str | None] = field(default_factory=dict)
+    _digests: dict[str, str] = field(default_factory=dict)
     _ends_now: dict[str, Mapping[str, Ends]] = field(default_factory=dict)
 
     def months(self) -> list[str]:
@@ -104,8 +105,11 @@ class PowerInputs:
 
     def digest(self, month: str) -> str:
         """What the month's rollups and events are made of."""
-        readings = {path: self._of(path) for path in self._readings.get(month, [])}
-        return digest_of(repr([self._meters, readings, self._beside(month), self._charger(month)]).encode())
+        if month not in self._digests:
+            readings = {path: self._of(path) for path in self._readings.get(month, [])}
+            told = [self._meters, readings, self._beside(month), self._charger(month)]
+            self._digests[month] = digest_of(repr(told).encode())
+        return self._digests[month]
 
     def windows_digest(self, month: str) -> str:
         """What the windows that end with the days of the month are made of."""

@@ -33,6 +33,7 @@ class Ends:
         first_ok: The first that counts; None when none does.
         first_present: The instant of the first that is not missing: there a gap ends.
         lasting: What is the matter from the first reading on, and until when: Unix milliseconds.
+        at_last: What is the matter with the last reading.
     """
 
     first: Reading
@@ -41,6 +42,7 @@ class Ends:
     last_ok: Reading | None
     first_present: int | None
     lasting: Mapping[EventKind, int]
+    at_last: frozenset[EventKind]
 
     @property
     def counts(self) -> bool:
@@ -64,7 +66,9 @@ class Ends:
         """
         goes_on = later.first.at - self.last.at <= hold_ms
         stands_until = min(self.last.at + hold_ms, later.first.at)
-        to_the_end = {kind for kind, until in self.lasting.items() if until >= self.last.at}
+        to_the_end = {
+            kind for kind in self.at_last & self.lasting.keys() if self.lasting[kind] >= self.last.at
+        }
         lasting = {
             **self.lasting,
             **dict.fromkeys(to_the_end, stands_until),
@@ -77,20 +81,31 @@ class Ends:
             last_ok=later.last_ok or self.last_ok,
             first_present=later.first_present if self.first_present is None else self.first_present,
             lasting=lasting,
+            at_last=later.at_last,
         )
 
 
 def ends_of(readings: Readings, config: MeterConfig) -> dict[str, Ends]:
     """The ends of the readings of each configured meter."""
-    lasting: dict[str, dict[EventKind, int]] = {}
+    own = Readings.of({id_: series for id_, series in readings.series.items() if id_ in config.meters})
+    lasting, at_last = _begun_with(own, config), _begun_with(_last_alone(own), config)
+    return {
+        id_: _ends(series, lasting.get(id_, {}), frozenset(at_last.get(id_, ())))
+        for id_, series in own.series.items()
+    }
+
+
+def _last_alone(readings: Readings) -> Readings:
+    return Readings.of({id_: series.take(slice(-1, None)) for id_, series in readings.series.items()})
+
+
+def _begun_with(readings: Readings, config: MeterConfig) -> dict[str, dict[EventKind, int]]:
+    """By meter what is the matter from its first reading on, and until when; gaps begin with a reading that is fine."""
+    found: dict[str, dict[EventKind, int]] = {}
     for event in events_of(readings, config):
         if event.kind != "gap" and to_epoch_ms(event.start) == int(readings[event.meter].at[0]):
-            lasting.setdefault(event.meter, {})[event.kind] = to_epoch_ms(event.end)
-    return {
-        id_: _ends(series, lasting.get(id_, {}))
-        for id_, series in readings.series.items()
-        if id_ in config.meters
-    }
+            found.setdefault(event.meter, {})[event.kind] = to_epoch_ms(event.end)
+    return found
 
 
 def joined_ends(parts: Iterable[Mapping[str, Ends]], config: MeterConfig) -> dict[str, Ends]:
@@ -107,7 +122,7 @@ def joined_ends(parts: Iterable[Mapping[str, Ends]], config: MeterConfig) -> dic
     return reduce(join, parts, nothing)
 
 
-def _ends(series: Series, lasting: Mapping[EventKind, int]) -> Ends:
+def _ends(series: Series, lasting: Mapping[EventKind, int], at_last: frozenset[EventKind]) -> Ends:
     import numpy as np
 
     counts = np.flatnonzero(series.state == State.OK)
@@ -119,6 +134,7 @@ def _ends(series: Series, lasting: Mapping[EventKind, int]) -> Ends:
         last_ok=_reading(series, int(counts[-1])) if len(counts) else None,
         first_present=int(series.at[present[0]]) if len(present) else None,
         lasting=lasting,
+        at_last=at_last,
     )
 
 

@@ -95,7 +95,7 @@ def due(home: Home, now: datetime, digests: Digests | None = None) -> list[str]:
 
 def make(home: Home, now: datetime) -> list[list[str]]:
     """Make what is due until nothing is; which months each round made."""
-    rounds = []
+    rounds: list[list[str]] = []
     while months := due(home, now):
         assert len(rounds) < 3, f"{months} are due again and again"
         for span in spans([(month, "") for month in months]):
