@@ -16,9 +16,12 @@ from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.power.meters import Meter, canonical
 from cph50_pipeline.sources.home_readings import (
+    RESTARTING,
     SILENCE,
+    WITNESS,
     Grid,
     Span,
+    is_starting,
     outages,
     readings,
     readings_of_statistics,
@@ -36,6 +39,8 @@ _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _HOURS = Grid(_HOUR.total_seconds())
 _TOLERATED_OFFSET = timedelta(seconds=60)
+_GRAIN = timedelta(milliseconds=1)
+"""A database keeps times as fractions: the history's may differ from the state's by a microsecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,8 @@ class _Reader:
     def batch(self, begin: datetime) -> Batch:
         """What is known from an instant on to the end of its day; longer when Home Assistant was down for longer."""
         heard, through = self._history(begin)
+        if through == begin:
+            return self._said_now(heard.rows, begin)
         settled = [row for row in heard.rows if row.at <= through]
         said = {entity: _of(settled, entity) for entity in self._asked(through)}
         spans = {entity: self._forgotten_span(entity, rows, begin, through) for entity, rows in said.items()}
@@ -180,8 +187,8 @@ class _Reader:
             batch.notices.extend(self._memory_notices(entity, known, begin))
         if through == self.end:
             live = self._live([entity for entity, rows in said.items() if not rows or not rows[-1].state])
-            batch.rows.extend(live.rows)
-            batch.notices.extend(live.notices)
+            batch.rows.extend(row._replace(at=self.now) for row in live.rows)
+            batch.notices.extend([*live.notices, *(_not_recorded(row.entity) for row in live.rows)])
         batch.rows.sort()
         return batch
 
@@ -203,37 +210,52 @@ class _Reader:
             midnight = datetime.combine(begin.date(), time(), UTC) + days * _DAY
             until = min(midnight, self.end)
             start = begin - _CONTEXT
-            asked, asked_until = self._asked(until), self.now if until == self.end else until
+            asked, asked_until = [*self._asked(until), WITNESS], self.now if until == self.end else until
             heard = self.source.history(asked, start, asked_until)
-            is_now = asked_until == self.now and not self._was_silent_for_itself(asked, heard.rows)
+            is_now = asked_until == self.now and not self._is_behind(heard.rows)
             through = min(until, settled_until(heard.rows, start, asked_until, self.grid, is_now=is_now))
             if through > begin or until == self.end:
                 return heard, max(through, begin)
             days *= 2
 
-    def _was_silent_for_itself(self, entities: Sequence[str], rows: Sequence[StateRow]) -> bool:
-        """Whether a silence until now ended in a start that Home Assistant's history does not hold yet.
+    def _is_behind(self, rows: Sequence[StateRow]) -> bool:
+        """Whether something was said in a silence until now that Home Assistant's history does not hold (yet).
 
-        A start says something new of every entity, and the history is written some seconds later.
+        A start is written some seconds later, and a recorder that has stopped writes nothing. When nothing was said,
+        the silence was none of Home Assistant's.
         """
-        last = {row.entity: row.at for row in rows}  # in order of time
-        if not last or self.now - max(last.values()) <= SILENCE:
+        last = {row.entity: row for row in rows}  # in order of time
+        if not last or self.now - max(row.at for row in last.values()) <= SILENCE:
             return False
-        said = {row.entity: row.at for row in self.source.states(entities).rows}
-        return all(entity in said and said[entity] > at for entity, at in last.items())
+        said = self.source.states(list(last)).rows
+        return any(
+            row.at > last[row.entity].at + _GRAIN or row.state != last[row.entity].state for row in said
+        )
+
+    def _said_now(self, rows: Sequence[StateRow], begin: datetime) -> Batch:
+        """What is said now, because the history has stopped; nothing while Home Assistant may just have started."""
+        newest = max((row.at for row in rows), default=begin)
+        said = self._live(self._asked(self.end))
+        if self.now - newest <= RESTARTING or is_starting(said.rows, self.now):
+            return Batch([], [], begin, self.last_seen(begin))
+        standing = sorted(row._replace(at=self._stood_at(row)) for row in said.rows)
+        notices = [*said.notices, _not_written(begin, self.now)]
+        return Batch(standing, notices, self.end, self.last_seen(self.end))
+
+    def _stood_at(self, row: StateRow) -> datetime:
+        """When a present state is known to have stood: at the last instant, or when it was said after that."""
+        return row.at if self.end < row.at <= self.now else self.end
 
     def _readings(
         self, entity: str, rows: Sequence[StateRow], down: Sequence[Span], begin: datetime, through: datetime
     ) -> list[StateRow]:
-        return readings(rows, down, begin, through, self.grid, is_counter=self._is_counter(entity))
+        is_counter = self.wanted[entity].meter.kind == "counter"
+        return readings(rows, down, begin, through, self.grid, is_counter=is_counter)
 
     def _told(self, entity: str, rows: Sequence[StatisticsRow], span: Span | None) -> list[StateRow]:
         if span is None:
             return []
-        return readings_of_statistics(rows, *span, self.grid, is_counter=self._is_counter(entity))
-
-    def _is_counter(self, entity: str) -> bool:
-        return self.wanted[entity].meter.kind == "counter"
+        return readings_of_statistics(rows, *span, self.grid, self.wanted[entity].meter)
 
     def _forgotten_span(
         self, entity: str, rows: Sequence[StateRow], begin: datetime, through: datetime
@@ -273,11 +295,8 @@ class _Reader:
             yield _forgotten(entity, self.unknown_since.pop(entity), known[0].at)
 
     def _live(self, entities: Sequence[str]) -> Heard:
-        """What entities say now of which there is no history."""
-        if not entities:
-            return Heard()
-        heard = self.source.states(entities)
-        return Heard(heard.rows, [*heard.notices, *(_not_recorded(row.entity) for row in heard.rows)])
+        """What entities say now."""
+        return self.source.states(entities) if entities else Heard()
 
 
 def _of(rows: Sequence[StateRow], entity: str) -> list[StateRow]:
@@ -333,3 +352,12 @@ def _not_recorded(entity: str) -> Notice:
         "recorder leaves it out"
     )
     return Notice("not_recorded", message, entity)
+
+
+def _not_written(start: datetime, end: datetime) -> Notice:
+    message = (
+        f"Home Assistant's history holds nothing from {format_instant(start)} on of what Home Assistant says: only "
+        "what it says at each collection is known. Unless it has just started, see in its log why its recorder writes "
+        "nothing, and restart it"
+    )
+    return Notice("not_recorded", message, start=start, end=end)

@@ -16,15 +16,18 @@ REQUESTED_UNITS = {"power": "kW", "energy": "kWh", "voltage": "V"}
 """In what statistics are asked for, by Home Assistant's classes of units."""
 
 
-def read_state(answer: object, entity: str, at: datetime) -> StateRow:
-    """What an entity says now.
+def read_state(answer: object, entity: str) -> StateRow:
+    """What an entity says now, and since when.
 
     Raises:
-        BadInputError: it is no state.
+        BadInputError: it is no state, or has no time.
     """
     state = _text(answer.get("state")) if isinstance(answer, Mapping) else None
     if not isinstance(answer, Mapping) or state is None:
         raise unusable_answer(f"the state of {entity}", "it has no state")
+    at = _time(answer)
+    if at is None:
+        raise unusable_answer(f"the state of {entity}", "it has no usable time")
     return StateRow(entity, at, state, _unit(answer))
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 
-from cph50_pipeline.civil_time import format_instant, from_epoch_ms
+from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import NotFoundError
 from cph50_pipeline.sources.home_answers import REQUESTED_UNITS, read_history, read_state, read_statistics
 from cph50_pipeline.sources.home_connection import HomeConnection, HomeLimits
@@ -34,8 +34,7 @@ class HomeAssistantClient:
     """
 
     def __init__(self, *, url: str, token: str, limits: HomeLimits | None = None) -> None:
-        self._limits = limits or HomeLimits()
-        self._connection = HomeConnection(url, token, self._limits)
+        self._connection = HomeConnection(url, token, limits or HomeLimits())
 
     def __enter__(self) -> HomeAssistantClient:
         """The client itself."""
@@ -70,7 +69,9 @@ class HomeAssistantClient:
         return self._connection.clock_offset
 
     def states(self, entities: Sequence[str]) -> Heard:
-        """What entities say now, by our clock. Of an entity that does not exist there is a notice.
+        """What entities say now, and since when by Home Assistant's clock.
+
+        Of an entity that does not exist there is a notice.
 
         Raises:
             TransientError, PermanentError, BadInputError: see `HomeSource`.
@@ -82,8 +83,7 @@ class HomeAssistantClient:
             except NotFoundError:
                 heard.notices.append(_unknown(entity))
             else:
-                now = from_epoch_ms(int(self._limits.now() * 1000))
-                heard.rows.append(read_state(answer, entity, now))
+                heard.rows.append(read_state(answer, entity))
         return heard
 
     def history(self, entities: Sequence[str], start: datetime, end: datetime) -> Heard:

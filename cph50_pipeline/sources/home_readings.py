@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from cph50_pipeline.charging.fields import QUANTITY_DECIMALS
+from cph50_pipeline.power.meters import Meter, canonical
 from cph50_pipeline.sources.home_source import StateRow, StatisticsRow
+
+WITNESS = "sun.sun"
+"""Speaks whenever Home Assistant is there, whatever the meters do: at each start, and every 25 minutes at least."""
 
 RESTARTING = timedelta(minutes=5)
 """Within so long of its start Home Assistant has said something of every entity."""
@@ -24,6 +29,9 @@ SILENCE = timedelta(minutes=2)
 _NOTHING_KNOWN = frozenset({"unavailable", "unknown"})
 _MILLISECOND = timedelta(milliseconds=1)
 _ROUNDING = 1e-6
+_MANY = 1e6  # of a unit: what is kept of one of them may have no digits left
+_MEAN_DECIMALS = 9
+_LAST_DIGIT = 10.0**-QUANTITY_DECIMALS
 
 Span = tuple[datetime, datetime]
 
@@ -66,7 +74,8 @@ def outages(rows: Sequence[StateRow], begin: datetime) -> list[Span]:
     """The silences in which Home Assistant was down.
 
     It forgets everything when it stops, so that after a start it says something of every entity, and of some that
-    they are unavailable. When only one entity goes missing, it was there.
+    they are unavailable. When only one entity goes missing, it was there: so a household's only meter needs the
+    `WITNESS` among the rows.
     """
     return [span for span in silences(rows, begin) if _ends_in_a_start(rows, span[1])]
 
@@ -86,6 +95,13 @@ def settled_until(
     open_silences = (span for span in silences(rows, begin) if _may_be_starting(rows, span[1], end))
     unsettled = next(open_silences, None)
     return end if unsettled is None else grid.floor(unsettled[0])
+
+
+def is_starting(said: Sequence[StateRow], now: datetime) -> bool:
+    """Whether what entities say now is what they say after a start of Home Assistant: all anew, some of it nothing."""
+    return all(now - row.at <= RESTARTING for row in said) and any(
+        row.state in _NOTHING_KNOWN for row in said
+    )
 
 
 def readings(
@@ -115,14 +131,14 @@ def readings(
 
 
 def readings_of_statistics(
-    rows: Iterable[StatisticsRow], begin: datetime, end: datetime, grid: Grid, *, is_counter: bool
+    rows: Iterable[StatisticsRow], begin: datetime, end: datetime, grid: Grid, meter: Meter
 ) -> list[StateRow]:
     """Readings after `begin`, before `end`, that give back what statistics say.
 
     A gauge stands at its hour's mean; a counter is read when an hour ends, and before a reset at what it must have
     reached.
     """
-    said = _counted(rows) if is_counter else _means(rows, grid)
+    said = _counted(rows) if meter.kind == "counter" else _means(rows, grid, meter)
     return [row for row in said if begin < row.at < end]
 
 
@@ -135,8 +151,10 @@ def _ends_in_a_start(rows: Sequence[StateRow], at: datetime) -> bool:
 
 def _may_be_starting(rows: Sequence[StateRow], at: datetime, end: datetime) -> bool:
     """Whether Home Assistant may have started at an instant, and has not said everything yet."""
-    said = {row.entity for row in _first_said(rows, at)}
-    return end < at + RESTARTING and not _known(rows, at) <= said
+    said, known = {row.entity for row in _first_said(rows, at)}, _known(rows, at)
+    if WITNESS in known - said:
+        return False  # a start writes it among the first
+    return end < at + RESTARTING and not known <= said
 
 
 def _first_said(rows: Sequence[StateRow], at: datetime) -> list[StateRow]:
@@ -162,11 +180,27 @@ def _around_resets(rows: Sequence[StateRow], grid: Grid) -> Iterator[StateRow]:
             yield after
 
 
-def _means(rows: Iterable[StatisticsRow], grid: Grid) -> Iterator[StateRow]:
+def _means(rows: Iterable[StatisticsRow], grid: Grid, meter: Meter) -> Iterator[StateRow]:
+    """Neighbours differ by the last digit that is kept, or an hour's mean would count as a meter that froze."""
     for row in rows:
-        if row.mean is not None:
-            for instant in grid.between(row.start - _MILLISECOND, row.end - _MILLISECOND):
-                yield StateRow(row.entity, instant, _shown(row.mean), row.unit)
+        if row.mean is None:
+            continue
+        digit = _last_digit(row.mean, row.unit, meter)
+        instants = grid.between(row.start - _MILLISECOND, row.end - _MILLISECOND)
+        for number, instant in enumerate(instants):
+            is_odd_one = number == len(instants) - 1 and number % 2 == 0  # without it the others cancel out
+            step = 0.0 if is_odd_one else -digit if number % 2 else digit
+            yield StateRow(row.entity, instant, repr(round(row.mean + step, _MEAN_DECIMALS)), row.unit)
+
+
+def _last_digit(mean: float, unit: str | None, meter: Meter) -> float:
+    """The last digit that is kept of a meter, in a source's unit; 0 where one more or less would mean another thing."""
+    per_unit = (canonical(meter, repr(_MANY), unit) or 0.0) / _MANY
+    number = mean * per_unit
+    low, high = meter.possible
+    if number == 0 or not low <= number - _LAST_DIGIT < number + _LAST_DIGIT <= high:
+        return 0.0
+    return _LAST_DIGIT / abs(per_unit)
 
 
 def _counted(rows: Iterable[StatisticsRow]) -> Iterator[StateRow]:

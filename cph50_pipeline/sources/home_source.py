@@ -89,7 +89,10 @@ class HomeSource(Protocol):
         """How far the source's clock is ahead of ours."""
 
     def states(self, entities: Sequence[str]) -> Heard:
-        """What entities say now. Of an entity that does not exist there is a notice."""
+        """What entities say now, and since when by the source's clock.
+
+        Of an entity that does not exist there is a notice.
+        """
 
     def history(self, entities: Sequence[str], start: datetime, end: datetime) -> Heard:
         """What entities said from `start` to `end`, both included.

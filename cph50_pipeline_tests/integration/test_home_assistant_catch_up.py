@@ -246,6 +246,17 @@ def test_everything_at_once_costs_only_what_it_concerns(
     assert len(volts) == 35
 
 
+def test_panels_alone_are_read_on_at_night(simulator: RunningSimulator, client: HomeAssistantClient) -> None:
+    night = MIDNIGHT + HOUR
+    simulator.clock.move_to(night + timedelta(seconds=30))
+    only = {"solar.power": METERS["solar.power"]}
+    now = simulator.clock.now()
+    batches = list(catch_up(client, only, {}, now, interval_seconds=600, earliest=night - 12 * HOUR))
+    rows = [row for batch in batches for row in batch.rows]
+    assert rows[-1] == StateRow("sensor.solar_power", night, "0.0", "W")
+    assert [notice for batch in batches for notice in batch.notices] == []
+
+
 def test_a_wrong_token_ends_it_with_one_clear_line(simulator: RunningSimulator) -> None:
     with (
         HomeAssistantClient(url=simulator.home_assistant_url, token="canary-token") as client,

@@ -87,12 +87,13 @@ OPERATIONS = {
 every_read = pytest.mark.parametrize("read", READS)
 
 
-def test_states_are_read_as_texts_with_their_units_by_our_clock(client: HomeAssistantClient) -> None:
+def test_states_are_read_as_texts_with_their_units_and_since_when_they_stand(
+    client: HomeAssistantClient,
+) -> None:
     heard = client.states([POWER, TODAY, POWER])
-    assert [(row.entity, row.unit, row.at) for row in heard.rows] == [
-        (TODAY, "kWh", NOW),
-        (POWER, "W", NOW),
-    ]
+    assert [(row.entity, row.unit) for row in heard.rows] == [(TODAY, "kWh"), (POWER, "W")]
+    remembered = client.history([POWER, TODAY], NOW - timedelta(hours=1), NOW).rows
+    assert set(heard.rows) < set(remembered)
     assert all(float(row.state) > 0 for row in heard.rows)
     assert heard.notices == []
 

@@ -12,6 +12,7 @@ import pytest
 from cph50_pipeline.errors import Cph50Error, PermanentError, TransientError
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.sources.catch_up import Batch, catch_up
+from cph50_pipeline.sources.home_readings import WITNESS
 from cph50_pipeline.sources.home_source import Heard, Notice, StateRow, StatisticsRow
 
 NOW = datetime(2026, 1, 20, 12, 0, 30, tzinfo=UTC)
@@ -47,7 +48,9 @@ class ScriptedHome:
     """A Home Assistant that holds rows, and answers as the real one does.
 
     Attributes:
-        rows: All that was ever said, in order.
+        rows: All that its history holds, in order.
+        present: What entities say now that the history does not hold.
+        present_since: Since when they say so.
         remembers_since: What is older is forgotten; statistics stay.
         failures: What is raised in the place of answers, by what is asked.
         asked: What was asked, in order.
@@ -56,6 +59,7 @@ class ScriptedHome:
     rows: list[StateRow] = field(default_factory=list)
     hours: list[StatisticsRow] = field(default_factory=list)
     present: dict[str, str] = field(default_factory=dict)
+    present_since: datetime = NOW
     remembers_since: datetime = NOON - 400 * DAY
     offset: timedelta = timedelta(0)
     failures: dict[str, Cph50Error] = field(default_factory=dict)
@@ -67,9 +71,11 @@ class ScriptedHome:
 
     def states(self, entities: Sequence[str]) -> Heard:
         self._note("states", entities, None)
-        rows = [StateRow(one, NOW, self.present[one], "W") for one in entities if one in self.present]
-        unknown = [Notice("unknown_entity", one, one) for one in entities if one not in self.present]
-        return Heard(rows, unknown)
+        last = {row.entity: row for row in self.rows}
+        last |= {one: StateRow(one, self.present_since, state, "W") for one, state in self.present.items()}
+        rows = [last[one] for one in entities if one in last and last[one].state]
+        known = {row.entity for row in rows}
+        return Heard(rows, [Notice("unknown_entity", one, one) for one in entities if one not in known])
 
     def history(self, entities: Sequence[str], start: datetime, end: datetime) -> Heard:
         self._note("history", entities, (start, end))
@@ -153,6 +159,88 @@ def test_a_start_that_is_not_in_the_history_yet_leaves_the_silence_before_it_ope
     assert stood.through == NOON
 
 
+def test_meters_that_are_silent_while_home_assistant_is_there_are_read_on() -> None:
+    source = ScriptedHome(every_minute(NOON - 9 * HOUR, NOON - 8 * HOUR))
+    batches = collect(source, NOON - 9 * HOUR)
+    last = source.rows[-2].state
+    assert batches[-1].through == NOON
+    assert [row.state for row in rows_of(batches) if row.entity == POWER][-48:] == [last] * 48
+    assert notices_of(batches) == []
+
+
+@pytest.mark.parametrize("dead", [(), (ENERGY,)])
+def test_a_recorder_that_writes_nothing_is_named_and_what_is_said_now_is_kept(dead: tuple[str, ...]) -> None:
+    stuck_since = NOON - 6 * HOUR
+    source = ScriptedHome(every_minute(NOON - 8 * HOUR, stuck_since))
+    source.present = {one: "731" for one in (POWER, ENERGY) if one not in dead}
+    *_, last = batches = collect(source, NOON - 7 * HOUR)
+    power = [row for row in rows_of(batches) if row.entity == POWER]
+    assert power[-1] == StateRow(POWER, NOW, "731", "W")
+    assert all(row.at < stuck_since for row in power[:-1])
+    assert len(power) == 6
+    assert last.last_seen == {"home.power": NOON, "home.energy": NOON}
+    assert [(notice.kind, notice.start) for notice in notices_of(batches)] == [
+        ("not_recorded", stuck_since - 10 * MINUTE)
+    ]
+
+
+def test_a_recorder_that_still_writes_nothing_is_not_taken_for_silent_meters() -> None:
+    source = ScriptedHome(every_minute(NOON - 8 * HOUR, NOON - 6 * HOUR))
+    source.present, source.present_since = {POWER: "0", ENERGY: "5"}, NOON - 3 * HOUR
+    [batch] = collect(source, NOON - HOUR)
+    assert batch.rows == [StateRow(ENERGY, NOON, "5", "W"), StateRow(POWER, NOON, "0", "W")]
+    assert [notice.kind for notice in batch.notices] == ["not_recorded"]
+
+
+def test_what_a_clock_that_is_ahead_says_now_is_not_of_the_future() -> None:
+    source = ScriptedHome(every_minute(NOON - 8 * HOUR, NOON - 6 * HOUR), offset=HOUR)
+    source.present, source.present_since = {POWER: "0", ENERGY: "5"}, NOW + HOUR
+    assert {row.at for row in collect(source, NOON - HOUR)[-1].rows} == {NOON}
+
+
+def test_a_meter_whose_last_word_is_about_to_be_written_is_waited_for() -> None:
+    source = ScriptedHome(every_minute(NOON - 2 * HOUR, NOON - 2 * MINUTE))
+    source.present = {POWER: "731", ENERGY: "5"}
+    batches = collect(source, NOON - HOUR)
+    assert batches[-1].through == NOON - 10 * MINUTE
+    assert notices_of(batches) == []
+
+
+def sun(start: datetime, end: datetime) -> list[StateRow]:
+    """What the witness says at night."""
+    count = int((end - start) / (20 * MINUTE))
+    return [StateRow(WITNESS, start + number * 20 * MINUTE, "below_horizon", None) for number in range(count)]
+
+
+def an_inverter_asleep(*witnessed: StateRow) -> ScriptedHome:
+    """Panels that say 0 at sunset and are unavailable from the middle of the night to sunrise."""
+    states = ((-14, "5"), (-12, "0"), (-6, "unavailable"), (-1, "7"))
+    said = [StateRow(POWER, NOON + hour * HOUR + 7 * MINUTE, state, "W") for hour, state in states]
+    return ScriptedHome(sorted([*said, *witnessed], key=lambda row: row.at))
+
+
+def test_a_single_meter_that_falls_asleep_is_no_restart_where_home_assistant_was_seen_there() -> None:
+    only = {"home.power": METERS["home.power"]}
+    source = an_inverter_asleep(*sun(NOON - 14 * HOUR, NOW))
+    batches = list(catch_up(source, only, {}, NOW, interval_seconds=600, earliest=NOON - 13 * HOUR))
+    states = [row.state for row in rows_of(batches)]
+    assert {row.entity for row in rows_of(batches)} == {POWER}
+    assert states.count("0") == 36
+    assert states.count("unavailable") == 30
+    assert batches[-1].through == NOON
+
+
+def test_a_restart_is_one_for_a_single_meter_as_well() -> None:
+    only = {"home.power": METERS["home.power"]}
+    down = (NOON - 9 * HOUR, NOON - 6 * HOUR)
+    witnessed = [row for row in sun(NOON - 14 * HOUR, NOW) if not down[0] < row.at < down[1]]
+    started = StateRow(WITNESS, down[1] + 6 * MINUTE, "below_horizon", None)
+    source = an_inverter_asleep(*[row for row in witnessed if row.at != down[1]], started)
+    batches = list(catch_up(source, only, {}, NOW, interval_seconds=600, earliest=NOON - 13 * HOUR))
+    assert [row for row in rows_of(batches) if down[0] < row.at <= down[1]] == []
+    assert len([row for row in rows_of(batches) if row.state == "0"]) == 18
+
+
 def test_with_nothing_new_nothing_is_read() -> None:
     source = ScriptedHome(every_minute(NOON - 2 * HOUR, NOW))
     assert collect(source, NOON) == []
@@ -205,7 +293,7 @@ def test_a_meter_that_is_new_is_read_from_the_earliest_on_and_the_others_are_not
     rows = rows_of(batches)
     assert len([row for row in rows if row.entity == POWER]) == 1
     assert len([row for row in rows if row.entity == ENERGY]) == 288
-    assert next(entities for what, entities, _ in source.asked if what == "history") == (ENERGY,)
+    assert next(entities for what, entities, _ in source.asked if what == "history") == (ENERGY, WITNESS)
     assert batches[0].last_seen["home.power"] == NOON - 10 * MINUTE
 
 
@@ -283,7 +371,8 @@ def test_where_the_history_is_forgotten_statistics_stand_in() -> None:
     batches = collect(source, begin)
     power = [row for row in rows_of(batches) if row.entity == POWER]
     assert [row.at for row in power] == [begin + number * 10 * MINUTE for number in range(1, 289)]
-    assert {(row.state, row.unit) for row in power if row.at < remembered} == {("1.5", "kW")}
+    told = [row for row in power if row.at < remembered]
+    assert {(row.state, row.unit) for row in told} == {("1.500001", "kW"), ("1.499999", "kW")}
     assert {row.unit for row in power if row.at > remembered} == {"W"}
     energy = [row for row in rows_of(batches) if row.entity == ENERGY and row.at < remembered]
     assert [row.at for row in energy] == [begin + number * HOUR for number in range(1, 24)]

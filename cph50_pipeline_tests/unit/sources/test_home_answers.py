@@ -110,6 +110,12 @@ def test_a_state_is_a_text_whatever_it_came_as(state: object, text: str) -> None
     assert rows(full(1, state)) == [row(1, text)]
 
 
+def test_a_state_carries_since_when_it_stands() -> None:
+    assert read_state(full(7, "412.5"), POWER) == row(7, "412.5")
+    with pytest.raises(BadInputError, match="no usable time"):
+        read_state({"state": "412.5"}, POWER)
+
+
 @pytest.mark.parametrize("state", [None, True, {}, []])
 def test_what_is_no_state_is_left_out(state: object) -> None:
     assert rows(full(1, state)) == []
@@ -163,7 +169,7 @@ json_values = st.recursive(
 def test_no_answer_fails_in_another_way_than_as_bad_input(answer: object, described: object) -> None:
     for read in (
         lambda: read_history(answer, [POWER], START, END),
-        lambda: read_state(answer, POWER, START),
+        lambda: read_state(answer, POWER),
         lambda: read_statistics(answer, described, [POWER, "mean"]),
     ):
         try:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cph50_pipeline.power.meters import Meter, MeterConfig, canonical
+from cph50_pipeline.power.readings import State, collect
+from cph50_pipeline.power.states import mark_states
 from cph50_pipeline.sources.home_readings import (
+    WITNESS,
     Grid,
+    is_starting,
     outages,
     readings,
     readings_of_statistics,
@@ -187,32 +193,105 @@ def test_who_may_have_just_started_is_given_time_to_say_everything() -> None:
     assert settled_until([*rows, *restarted(59)], START, at(60), TEN, is_now=True) == at(60)
 
 
+def test_a_start_does_not_keep_its_witness_waiting() -> None:
+    rows = [*chatty(0, 1, 22, 58), *said((0, "below_horizon"), of=WITNESS)]
+    assert settled_until(rows, START, at(60), TEN, is_now=True) == at(60)
+    assert settled_until([*rows, *said((59, "0"), of=WITNESS)], START, at(60), TEN, is_now=True) == at(60)
+    alone = [*chatty(0, 1, 22), *said((0, "below_horizon"), (58, "below_horizon"), of=WITNESS)]
+    assert settled_until(alone, START, at(60), TEN, is_now=True) == at(20)
+
+
+@pytest.mark.parametrize(
+    ("now", "starting"),
+    [
+        ([(59, "unavailable"), (60, "5")], True),
+        ([(59, "3"), (60, "5")], False),
+        ([(50, "unavailable"), (60, "5")], False),
+    ],
+)
+def test_a_start_says_everything_anew_and_some_of_it_is_nothing(
+    now: list[tuple[float, str]], starting: bool
+) -> None:
+    assert is_starting(said(*now), at(61)) is starting
+
+
 def test_what_is_forgotten_altogether_is_no_silence() -> None:
     assert settled_until([], START, at(1440), TEN, is_now=False) == at(1440)
 
 
 def hour(
-    number: int, *, mean: float | None = None, state: float | None = None, change: float | None = None
+    number: int,
+    *,
+    mean: float | None = None,
+    state: float | None = None,
+    change: float | None = None,
+    unit: str | None = None,
 ) -> StatisticsRow:
     start = START + number * HOUR
-    return StatisticsRow(ENERGY, start, start + HOUR, mean, state, change, "kWh")
+    return StatisticsRow(
+        ENERGY, start, start + HOUR, mean, state, change, unit or ("kWh" if mean is None else "kW")
+    )
 
 
-def told(*rows: StatisticsRow, counts: bool, end: float = 1000) -> list[tuple[float, str]]:
-    known = readings_of_statistics(rows, START - MINUTE, at(end), TEN, is_counter=counts)
+def meter(quantity: str, unit: str, **changes: object) -> Meter:
+    kind = "counter" if quantity == "energy" else "gauge"
+    fields = {"source": "home_assistant", "entity": ENERGY, "quantity": quantity, "kind": kind, "unit": unit}
+    return Meter.model_validate({**fields, **changes})
+
+
+def told(
+    *rows: StatisticsRow, of: Meter | None = None, counts: bool = False, end: float = 1000, grid: Grid = TEN
+) -> list[tuple[float, str]]:
+    one = of or (meter("energy", "kWh") if counts else meter("power", "kW"))
+    known = readings_of_statistics(rows, START - MINUTE, at(end), grid, one)
     return [((row.at - START) / MINUTE, row.state) for row in known]
 
 
 def test_a_mean_stands_for_its_hour() -> None:
-    assert told(hour(0, mean=1.25), counts=False) == [(10.0 * number, "1.25") for number in range(6)]
+    assert told(hour(0, mean=1.25)) == [
+        (10.0 * number, "1.249999" if number % 2 else "1.250001") for number in range(6)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of", "unit", "mean"),
+    [
+        (meter("power", "kW"), "kW", 0.4),
+        (meter("power", "W"), "W", 412.5),
+        (meter("voltage", "V"), "V", 240.3),
+        (meter("power_factor", "%"), "%", 97.3),
+        (meter("power_factor", "", scale=0.1), None, 9.8),
+    ],
+)
+@pytest.mark.parametrize("seconds", [10, 60, 420, 600, 1200])
+def test_an_hour_of_statistics_is_not_taken_for_a_frozen_meter(
+    of: Meter, unit: str | None, mean: float, seconds: int
+) -> None:
+    one = of.model_copy(update={"frozen_after_seconds": 1800.0})
+    hours = [hour(number, mean=mean, unit=unit)._replace(unit=unit) for number in range(7)]
+    rows = readings_of_statistics(hours, START - MINUTE, START + 7 * HOUR, Grid(seconds), one)
+    numbers = [canonical(one, row.state, row.unit) for row in rows]
+    marked = mark_states(
+        collect(("home.power", row.at, number) for row, number in zip(rows, numbers, strict=True)),
+        MeterConfig(meters={"home.power": one}),
+    )
+    assert set(marked["home.power"].state.tolist()) == {int(State.OK)}
+    exact = canonical(one, str(mean), unit)
+    assert fmean(number for number in numbers if number is not None) == pytest.approx(exact, abs=1e-9)
+
+
+def test_a_mean_that_is_zero_or_at_a_meters_limit_stays_what_it_is() -> None:
+    assert {state for _, state in told(hour(0, mean=0.0))} == {"0.0"}
+    factor = meter("power_factor", "%")
+    assert {state for _, state in told(hour(0, mean=100.0, unit="%"), of=factor)} == {"100.0"}
 
 
 def test_an_hour_without_a_mean_has_no_readings() -> None:
-    assert told(hour(0), hour(1, state=5.0), counts=False) == []
+    assert told(hour(0), hour(1, state=5.0)) == []
 
 
 def test_statistics_end_where_the_history_begins() -> None:
-    assert told(hour(0, mean=1.0), counts=False, end=20) == [(0, "1.0"), (10, "1.0")]
+    assert told(hour(0, mean=1.0), end=20) == [(0, "1.000001"), (10, "0.999999")]
 
 
 def test_a_counter_is_read_when_an_hour_ends() -> None:
