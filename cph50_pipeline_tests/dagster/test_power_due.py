@@ -43,7 +43,7 @@ METERS = {
         },
         "home.power": {
             "source": "home_assistant", "entity": "sensor.p", "quantity": "power", "kind": "gauge", "unit": "kW",
-            "frozen_after_seconds": 86400,
+            "frozen_after_seconds": 86400, "band": [0, 5],
         },
     }
 }  # fmt: skip
@@ -51,6 +51,7 @@ CONFIG = MeterConfig.read(METERS, "meters.json")
 OCTOBER, NOVEMBER, DECEMBER, JANUARY = "2025-10", "2025-11", "2025-12", "2026-01"
 BEGIN = datetime(2025, 11, 20, tzinfo=UTC)
 HALF_AN_HOUR = timedelta(minutes=30)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -169,6 +170,19 @@ def test_a_freeze_that_becomes_one_in_the_next_month_makes_the_month_due_in_whic
     assert_is_as_made_anew(home, [NOVEMBER, DECEMBER])
 
 
+def test_what_lasts_over_a_months_end_makes_the_month_due_in_which_it_began_until_it_ends(home: Home) -> None:
+    high, ends, now = (datetime(2025, 11, 30, 22, tzinfo=UTC) + hours * HOUR for hours in (0, 6, 100))
+    take(home.store(), [*rows(BEGIN, high), *rows(high, ends, power_kw=7.0)], DECEMBER)
+    make(home, now)
+    take(home.store(), rows(ends, ends + 4 * HOUR, power_kw=7.0), DECEMBER)
+    assert make(home, now)[0] == [NOVEMBER, DECEMBER]
+    take(home.store(), rows(ends + 4 * HOUR, ends + DAY), DECEMBER)
+    assert make(home, now)[0] == [NOVEMBER, DECEMBER]
+    [event] = home.store().need_month(EVENTS, NOVEMBER)
+    assert (event.kind, event.start, event.end) == ("out_of_band", high, ends + 4 * HOUR)
+    assert_is_as_made_anew(home, [NOVEMBER, DECEMBER])
+
+
 def test_readings_in_the_middle_of_a_month_concern_no_month_beside(home: Home) -> None:
     first, now = datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 20, tzinfo=UTC)
     take(home.store(), rows(BEGIN, first + 2 * DAY), DECEMBER)
@@ -193,7 +207,6 @@ def test_a_month_beside_that_is_damaged_is_left_out_and_one_that_is_mended_count
     assert due(home, now, digests) == []
 
 
-HOUR = timedelta(hours=1)
 FROM = datetime(2025, 11, 28, tzinfo=UTC)
 UNTIL = datetime(2026, 1, 4, tzinfo=UTC)
 
