@@ -36,7 +36,7 @@ _UNITS: dict[Quantity, dict[str, float]] = {
 """What a unit is in the canonical one. Exact matches: mW and MW are a factor of a billion apart."""
 
 _PLAUSIBLE: dict[Quantity, Limits] = {
-    "power": (-1000.0, 1000.0),
+    "power": (-100.0, 100.0),
     "energy": (0.0, 1e8),
     "voltage": (0.0, 1000.0),
     "power_factor": (-1.0, 1.0),
@@ -53,7 +53,8 @@ class Meter(BaseModel):
         kind: A gauge says how much there is now, a counter how much there was so far.
         unit: Of what the source says, where it does not say so itself; also of `range` and `band`.
         scale: Multiplies what the source says, before the unit counts: 0.1 for a power factor of 9.8.
-        range: What is possible; a reading outside is kept, and counts as missing.
+        range: What is possible; a reading outside is kept, and counts as missing. A zero of the mains is judged as an
+            outage first.
         mains: Zero while the house has no power; an outage is when all such meters say so.
         outage_after_seconds: For how long; None: not asked for.
         frozen_after_seconds: How long a reading may be the same; None: for ever, as PV's is at night.
@@ -185,7 +186,7 @@ class MeterConfig(BaseModel):
 def canonical(meter: Meter, state: str, unit: str | None = None) -> float | None:
     """The number in a source's state, in the meter's canonical unit.
 
-    Whether it is possible is judged by `readings.mark_states`: there the number is kept, so that a range which was
+    Whether it is possible is judged by `states.mark_states`: there the number is kept, so that a range which was
     wrong can be corrected.
 
     Args:

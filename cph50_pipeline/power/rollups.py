@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cph50_pipeline.power.counters import drawn_kwh, is_drawable
 from cph50_pipeline.power.meters import Meter
 from cph50_pipeline.power.readings import Series, State, joined
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Counts = npt.NDArray[np.int64]
 
 _KW_MS_PER_KWH = 3_600_000.0
-_RESET_BELOW = 0.9
 _ROWS_AT_ONCE = 1 << 17
 """So many that a step's temporary arrays stay in the processor's cache: 1.5 times as fast as a month at once."""
 
@@ -107,7 +107,8 @@ def rollup(series: Series | Sequence[Series], meter: Meter, bucket_edges: Instan
     A gauge's reading stands until the next, or for as long as the meter holds. A counter's difference is spread
     evenly between its readings: over a gap, too, which is then not covered. A counter that falls below nine tenths
     begins again from zero, as Home Assistant has it. When it falls by less nothing was drawn, and it goes on from
-    there: a meter that lost its last minutes in a restart.
+    there: a meter that lost its last minutes in a restart. What no household can have drawn counts for nothing: another
+    meter goes on from its own number.
 
     Args:
         series: The readings, or pieces of them that follow each other.
@@ -196,6 +197,7 @@ def _counted(series: Series, meter: Meter, bucket_edges: Instants) -> dict[str, 
 
     length = np.append(np.diff(series.at), 0)[: len(series)]
     drawn = np.append(drawn_kwh(series.value), 0.0)[: len(series)]
+    drawn *= is_drawable(drawn, length)
     rate = np.divide(drawn, length, out=np.zeros(len(series)), where=length > 0)
     steps = _Steps.between(series.at, length, bucket_edges)
     nothing = np.full(len(bucket_edges) - 1, np.nan)
@@ -206,15 +208,6 @@ def _counted(series: Series, meter: Meter, bucket_edges: Instants) -> dict[str, 
         "energy_kwh": np.where(steps.total() > 0, steps.total(rate), np.nan),
         "covered_ms": steps.total(length <= meter.hold_ms).astype(np.int64),
     }
-
-
-def drawn_kwh(counted: Values) -> Values:
-    """What was drawn from each reading of a counter to the next; never negative."""
-    import numpy as np
-
-    before, after = counted[:-1], counted[1:]
-    drawn: Values = np.where(after < _RESET_BELOW * before, after, np.maximum(after - before, 0.0))
-    return drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from functools import reduce
 from math import inf
 from typing import TYPE_CHECKING
 
+from cph50_pipeline.power.counters import glitches
 from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.readings import Readings, Series, State
 
@@ -21,10 +22,13 @@ def mark_states(readings: Readings, config: MeterConfig) -> Readings:
     """Tell the state of every reading anew, whatever it was.
 
     A meter's states near an instant depend on what it said shortly before and after: give some of that, too.
-    Readings of a meter that is not configured are ok where they have a number.
+    Readings of a meter that is not configured are ok where they have a number. Those of a counter that are glitches
+    are missing, as impossible numbers are; which are told in `counters.glitches`.
     """
     judged = {
-        id_: replace(series, state=_plain_states(series, config.meters.get(id_)))
+        id_: _without_glitches(
+            replace(series, state=_plain_states(series, config.meters.get(id_))), config.meters.get(id_)
+        )
         for id_, series in readings.series.items()
     }
     dark = _with_outages(judged, config)
@@ -54,6 +58,22 @@ def _are_plain(series: Series, low: float, high: float) -> bool:
     )
 
 
+def _without_glitches(series: Series, meter: Meter | None) -> Series:
+    """The readings of a counter, of which those out of nowhere are missing; their numbers are kept."""
+    import numpy as np
+
+    if meter is None or meter.kind != "counter":
+        return series
+    is_ok = series.state == State.OK
+    possible = series if is_ok.all() else series.take(is_ok)
+    are_glitches = glitches(possible.at, possible.value)
+    if not are_glitches.any():
+        return series
+    chosen = np.zeros(len(series), np.bool_)
+    chosen[is_ok] = are_glitches
+    return _with_state(series, chosen, State.MISSING)
+
+
 def _with_outages(judged: Mapping[str, Series], config: MeterConfig) -> dict[str, Series]:
     """A mains meter's readings are of an outage while all mains meters say zero, for long enough.
 
@@ -67,7 +87,7 @@ def _with_outages(judged: Mapping[str, Series], config: MeterConfig) -> dict[str
     for start, end in reduce(_intersected, (_at_zero(judged[id_], meter) for id_, meter in mains.items())):
         if end - start < least_ms:
             continue
-        inside = {id_: _ok_between(judged[id_], start, end) for id_ in mains}
+        inside = {id_: _zeros_between(judged[id_], start, end) for id_ in mains}
         last = max(int(judged[id_].at[within].max(initial=start)) for id_, within in inside.items())
         for id_, meter in mains.items():
             if meter.outage_after_seconds and last - start >= meter.outage_after_seconds * 1000:
@@ -75,19 +95,21 @@ def _with_outages(judged: Mapping[str, Series], config: MeterConfig) -> dict[str
     return {**judged, **{id_: replace(judged[id_], state=state) for id_, state in states.items()}}
 
 
-def _ok_between(series: Series, start: int, end: int) -> Instants:
-    """The numbers of the ok readings in a half-open interval."""
+def _zeros_between(series: Series, start: int, end: int) -> Instants:
+    """The numbers of the readings that say zero in a half-open interval."""
     import numpy as np
 
     first, last = np.searchsorted(series.at, [start, end])
-    numbers: Instants = np.flatnonzero(series.state[first:last] == State.OK) + first
+    numbers: Instants = np.flatnonzero(series.value[first:last] == 0) + first
     return numbers
 
 
 def _at_zero(series: Series, meter: Meter) -> list[tuple[int, int]]:
-    """The half-open intervals in which the meter says zero."""
-    is_zero = (series.value == 0) & (series.state == State.OK)
-    return [(start, max(until, last + 1)) for start, until, last in runs(series, meter, is_zero)]
+    """The half-open intervals in which the meter says zero, also where its range leaves that out.
+
+    Who declares 100 to 300 V means a house that is on.
+    """
+    return [(start, max(until, last + 1)) for start, until, last in runs(series, meter, series.value == 0)]
 
 
 def _intersected(ours: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -18,20 +18,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cph50_pipeline.charging.fields import QUANTITY_DECIMALS
 from cph50_pipeline.civil_time import format_instant, from_epoch_ms
+from cph50_pipeline.power.counters import drawn_kwh, glitches, is_drawable
 from cph50_pipeline.power.meters import Meter, MeterConfig
 from cph50_pipeline.power.migration.judging import Candidate
 from cph50_pipeline.power.migration.times import Span
 from cph50_pipeline.power.migration.verdicts import Reason, Refusal, Verdict
 from cph50_pipeline.power.readings import Readings, Series, series_of
-from cph50_pipeline.power.rollups import drawn_kwh
 
 if TYPE_CHECKING:
     from cph50_pipeline.power.readings import Instants, Values
 
 _LAST_DIGIT = 10.0**-QUANTITY_DECIMALS
-_IMPLAUSIBLE_KW = 100.0
-_MS_PER_HOUR = 3_600_000
-_LONG_HOURS = 24
+_LONG_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +152,19 @@ class _Ledger:
             )
 
     def _without_unread_zeros(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """A counter does not begin anew only to go on from where it was."""
-        numbers = [one.number for one in candidates]
-        kept = []
-        before: float | None = None
-        following = _following(numbers)
-        for one, after in zip(candidates, following, strict=True):
-            if one.number == 0 and before is not None and after is not None and after >= before:
-                why = f"the counter stood at {before:g} before and at {after:g} after it: it was not read"
-                self._refuse([one], Reason.UNREAD_ZERO, why)
-                continue
-            kept.append(one)
-            if one.number > 0:
-                before = one.number
-        return kept
+        """A counter does not begin anew only to go on from where it was. Other glitches are marked when stored."""
+        import numpy as np
+
+        numbers = np.array([one.number for one in candidates], np.float64)
+        are_glitches = glitches(np.array([one.begin for one in candidates], np.int64), numbers)
+        good = np.flatnonzero(~are_glitches & ~np.isnan(numbers))
+        is_unread = are_glitches & (numbers == 0)
+        for place in np.flatnonzero(is_unread).tolist():
+            after = int(np.searchsorted(good, place))
+            before, then = (f"{numbers[near]:g}" for near in good[after - 1 : after + 1])
+            why = f"the counter stood at {before} before and at {then} after it: it was not read"
+            self._refuse([candidates[place]], Reason.UNREAD_ZERO, why)
+        return [one for one, refused in zip(candidates, is_unread, strict=True) if not refused]
 
     def _may_stand(self, one: Candidate) -> bool:
         found = self._stored_at(one.begin)
@@ -192,15 +189,15 @@ class _Ledger:
         import numpy as np
 
         for before, after in _joints(taken, self.stored):
-            drawn = float(drawn_kwh(np.array([before.number, after.number]))[0])
-            hours = (after.at - before.at) / _MS_PER_HOUR
-            if drawn > _IMPLAUSIBLE_KW * hours:
+            drawn = drawn_kwh(np.array([before.number, after.number]))
+            length = np.array([after.at - before.at], np.int64)
+            if not is_drawable(drawn, length).all():
                 why = f"the stored readings are of another counter ({before}, {after}): give it a meter of its own"
                 self._refuse(taken, Reason.OTHER_COUNTER, why)
                 return False
-            if hours > _LONG_HOURS:
+            if length[0] > _LONG_MS:
                 self.doubts.append(
-                    f"{drawn:g} kWh are counted between migrated and stored ({before}, {after})"
+                    f"{drawn[0]:g} kWh are counted between migrated and stored ({before}, {after})"
                 )
         return True
 
@@ -266,17 +263,6 @@ class _Ledger:
     def _leave(self, one: Candidate, at: Iterable[int]) -> None:
         self.verdicts.append(replace(one.verdict, outcome="already_stored"))
         self._new += at
-
-
-def _following(numbers: Sequence[float]) -> list[float | None]:
-    """For each number the next one that is above zero; None where none is."""
-    found: list[float | None] = []
-    after: float | None = None
-    for number in reversed(numbers):
-        found.append(after)
-        if number > 0:
-            after = number
-    return found[::-1]
 
 
 class _Counted(NamedTuple):

@@ -68,6 +68,8 @@ def counted(readings: Series, meter: Meter) -> Iterator[Stretch]:
     for (before, counted_before), (after, counted_after) in pairwise(rows):
         is_reset = counted_after < 0.9 * counted_before
         drawn = counted_after if is_reset else max(0.0, counted_after - counted_before)
+        if drawn > 100 * max(1.0, (after - before) / 3.6e6):
+            drawn = 0.0  # another meter
         yield before, after, drawn / (after - before) * 3.6e6, after - before <= meter.hold_ms
 
 
@@ -264,6 +266,23 @@ def test_a_counter_counts_its_steps(values: list[float | None], drawn: float) ->
     assert np.nansum(found.energy_kwh) == pytest.approx(drawn)
     assert as_lists(found, "coverage") == [[0.8, 0, 0]]
     assert as_lists(found, "mean", "min", "max") == [[None] * 3] * 3
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [
+        ([500.0, 500.2, 45_000.0, 45_000.3], 0.5),
+        ([45_000.0, 45_000.2, 500.0, 500.3], 0.5),
+        ([500.0, 500.0, 560.0], 60.0),  # a source that tells once an hour, or seldom
+    ],
+)
+def test_the_number_of_another_meter_was_not_drawn(values: list[float | None], drawn: float) -> None:
+    assert np.nansum(of(every(120, values), counter()).energy_kwh) == pytest.approx(drawn)
+
+
+def test_what_a_counter_says_after_a_long_gap_was_drawn_in_it() -> None:
+    found = of(series([(-300, 1000.0), (86_100, 1960.0)]), counter(), minutes=1440)
+    assert np.nansum(found.energy_kwh) == pytest.approx(960 * 86_100 / 86_400)
 
 
 def test_a_counters_step_over_a_gap_is_spread_evenly_and_not_covered() -> None:

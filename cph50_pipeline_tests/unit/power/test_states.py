@@ -109,6 +109,17 @@ def test_a_mains_meter_that_does_not_ask_for_outages_only_bears_witness() -> Non
     assert states_of(marked, "home.voltage") == "oooooo"
 
 
+def test_a_range_that_leaves_out_zero_hides_no_outage_and_forbids_zero_without_one() -> None:
+    narrow = config(
+        home_power=gauge(mains=True, outage_after_seconds=180),
+        home_voltage=voltage(mains=True, outage_after_seconds=180, range=(100, 300)),
+    )
+    marked = house([1, 0, 0, 0, 0, 2, 1], [240, 0, 0, 0, 0, 240, 0], narrow)
+
+    assert states_of(marked) == "oOOOOoo"
+    assert states_of(marked, "home.voltage") == "oOOOOom"
+
+
 @pytest.mark.parametrize(
     ("values", "states"),
     [
