@@ -33,7 +33,9 @@ def retain(
     ]
     output.show_table(rows, as_json)
     if not planned:
-        output.progress(f"Nothing to do: CPH50_POWER_RETENTION is {policy.policy}, after {policy.months} months")
+        output.progress(
+            f"Nothing to do: CPH50_POWER_RETENTION is {policy.policy}, after {policy.months} months"
+        )
     elif not apply:
         output.progress(f"Nothing was changed. `--apply` does it: {policy.policy}")
     else:

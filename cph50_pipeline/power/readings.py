@@ -121,7 +121,8 @@ def series_of(at: Any, value: Any, state: Any = None) -> Series:
     instants, values = np.asarray(at, np.int64), np.asarray(value, np.float64)
     told = np.zeros(len(values), np.uint8) if state is None else np.asarray(state, np.uint8)
     is_missing = np.isnan(values)
-    if (told[is_missing] != State.MISSING).any():  # not where they were stored so: that would be a copy for nothing
+    # Where they were stored so, setting them would only be a copy.
+    if (told[is_missing] != State.MISSING).any():
         told = np.where(is_missing, np.uint8(State.MISSING), told)
     return _one_an_instant(Series(instants, values, told))
 
