@@ -41,7 +41,8 @@ def check(home: Home, file: MonthFile, months: list[str]) -> dict[str, dg.AssetC
 
 
 def check_asset(home: Home, asset: str, months: list[str]) -> dict[str, dg.AssetCheckEvaluation]:
-    job = dg.define_asset_job("check", selection=dg.AssetSelection.checks_for_assets(asset))
+    keys = [dg.AssetCheckKey(dg.AssetKey(asset), name) for name in INSPECTIONS[asset].questions]
+    job = dg.define_asset_job("check", selection=dg.AssetSelection.checks(*keys))
     definitions = dg.Definitions.merge(home.defs, dg.Definitions(jobs=[job]))
     result = definitions.resolve_job_def("check").execute_in_process(
         instance=home.instance,

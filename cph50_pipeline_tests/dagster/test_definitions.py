@@ -66,6 +66,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "training_job",
         "vehicle_report_job",
         "power_job",
+        "power_retention_job",
         "publish_job",
     }
     assert {schedule.name for schedule in home.defs.schedules or []} == {
@@ -75,6 +76,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "power_weekly",
         "power_monthly",
         "power_yearly",
+        "power_retention",
     }
     assert {sensor.name for sensor in home.defs.sensors or []} == {
         "charger_sensor",

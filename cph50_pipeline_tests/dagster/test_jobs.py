@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from cph50_pipeline.defs.assets.vehicles import RELEASE_GATE
-from cph50_pipeline.defs.checks import CHECKS
+from cph50_pipeline.defs.checks import SESSION_QUESTIONS
 from cph50_pipeline.defs.jobs import (
     ATTRIBUTION_JOB,
     CHARGING_JOB,
@@ -62,7 +62,7 @@ def made_and_checked(home: Home, job: str) -> tuple[set[str], set[str]]:
     for key in layer.asset_graph.asset_check_keys:
         asked[key.asset_key.to_user_string()].add(key.name)
     for asset, checks in asked.items():
-        assert checks == ({RELEASE_GATE} if asset == "vehicle_classifier" else set(CHECKS))
+        assert checks == ({RELEASE_GATE} if asset == "vehicle_classifier" else set(SESSION_QUESTIONS))
     return {key.to_user_string() for key in layer.selected_asset_keys}, set(asked)
 
 
