@@ -286,7 +286,13 @@ def start_simulate(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
+
+
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to whatever it starts in the background, these tests included."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_the_simulator_says_how_to_use_it_and_ends_with_ctrl_c(tmp_path: Path) -> None:
