@@ -5,10 +5,9 @@ in `power/retention.json` before its readings go, and from then on its rollups a
 reading again. Which readings go, `power.thinning` says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
@@ -157,20 +156,3 @@ def _thinned(store: Store, policy: RetentionConfig, config: MeterConfig, month: 
         begins + WHOLE_EDGE,
         ends - WHOLE_EDGE,
     )
-
-
-def retention_summary(done: Sequence[Retained]) -> Mapping[str, Any]:
-    """What was done, as the Dagster UI shows it."""
-    records = [
-        dg.TableRecord(
-            {
-                "month": one.month,
-                "readings": one.readings,
-                "gone": one.gone,
-                "bytes_before": one.bytes_before,
-                "bytes_after": one.bytes_after or one.bytes_before,
-            }
-        )
-        for one in done
-    ]
-    return {"months": dg.MetadataValue.table(records)} if records else {}

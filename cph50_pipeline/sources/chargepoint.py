@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
@@ -31,13 +30,14 @@ from cph50_pipeline.charging.answers import (
 from cph50_pipeline.charging.privacy import PUBLIC, charger_label, scrub
 from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
 from cph50_pipeline.sources.activity_pages import HistoryPage, Offset, rows_since
+from cph50_pipeline.sources.client import Client
 from cph50_pipeline.sources.connection import Connection, Credentials, Limits, Question
 
 _SESSION_ID = re.compile(r"(?a:\d{1,19})")
 _KEPT = "What is stored stays as it is"
 
 
-class ChargePointClient:
+class ChargePointClient(Client[Connection]):
     """ChargePoint for one account: a `ChargerSource`. One instance may be shared by threads.
 
     Nothing is asked before the first read. Token, request budget and pauses are shared with all other
@@ -68,32 +68,8 @@ class ChargePointClient:
         limits: Limits | None = None,
     ) -> None:
         self._privacy = privacy
-        self._connection = Connection(
-            discovery_url, Credentials(username, password, token), Path(state_dir), limits or Limits()
-        )
-
-    def __enter__(self) -> ChargePointClient:
-        """The client itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections. What the processes share stays."""
-        self._connection.close()
-
-    @property
-    def requests_made(self) -> int:
-        """Requests sent by this client so far, logins and retries included."""
-        return self._connection.requests_made
-
-    def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound all reads of this thread inside by one deadline, waits and retries included."""
-        return self._connection.within(seconds)
+        credentials = Credentials(username, password, token)
+        super().__init__(Connection(discovery_url, credentials, Path(state_dir), limits or Limits()))
 
     def unmetered(self) -> AbstractContextManager[None]:
         """Lift the polite budget for this thread: for a backfill or a sampling window."""

@@ -7,12 +7,11 @@ ask for, `catch_up.py` decides. Import this module inside functions: it brings t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from types import TracebackType
 
 from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import NotFoundError
+from cph50_pipeline.sources.client import Client
 from cph50_pipeline.sources.home_answers import REQUESTED_UNITS, read_history, read_state, read_statistics
 from cph50_pipeline.sources.home_connection import HomeConnection, HomeLimits
 from cph50_pipeline.sources.home_source import Heard, Notice, StatisticsRow
@@ -21,7 +20,7 @@ _PAGE = timedelta(hours=25)  # the longest day
 _MARGIN = timedelta(milliseconds=1)
 
 
-class HomeAssistantClient:
+class HomeAssistantClient(Client[HomeConnection]):
     """Home Assistant of one household: a `HomeSource`. One instance may be shared by threads.
 
     Args:
@@ -34,30 +33,7 @@ class HomeAssistantClient:
     """
 
     def __init__(self, *, url: str, token: str, limits: HomeLimits | None = None) -> None:
-        self._connection = HomeConnection(url, token, limits or HomeLimits())
-
-    def __enter__(self) -> HomeAssistantClient:
-        """The client itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._connection.close()
-
-    @property
-    def requests_made(self) -> int:
-        """Requests sent so far, retries included; a conversation over the websocket is one."""
-        return self._connection.requests_made
-
-    def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound all reads of this thread inside by one deadline, waits and retries included."""
-        return self._connection.within(seconds)
+        super().__init__(HomeConnection(url, token, limits or HomeLimits()))
 
     def clock_offset(self) -> timedelta:
         """How far Home Assistant's clock is ahead of ours, to a second or two.
