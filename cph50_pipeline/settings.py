@@ -7,6 +7,7 @@ No setting is read from the environment anywhere else.
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cph50_pipeline.civil_time import parse_month
 from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.storage.rhythm import DEFAULT_RHYTHM, Rhythm, parse_rhythm
 
 PREFIX = "CPH50_"
 CHARGEPOINT_DISCOVERY_URL = "https://discovery.chargepoint.com/discovery/v3/globalconfig"
@@ -38,10 +40,12 @@ class Privacy(StrEnum):
 
 
 class PublishMode(StrEnum):
-    """Where a run's files are committed."""
+    """Where a run's files are committed, and how they get there."""
 
     OFF = "off"
     LOCAL = "local"
+    PUSH = "push"
+    GITHUB = "github"
 
 
 class PowerRetention(StrEnum):
@@ -108,10 +112,27 @@ class Settings(BaseSettings):
     )
 
     publish: PublishMode | None = Field(
-        default=None, description="off or local. Default: local with the simulator, off with a charger"
+        default=None,
+        description="off, local, push or github. Default: local with the simulator, off with a charger",
     )
     publish_delay_minutes: int | None = Field(
         default=None, ge=0, description="Delay before last_session.json is published; unset: never"
+    )
+    github_repository: str = Field(default="", description="Data repository on GitHub: owner/name")
+    github_branch: str = Field(default="main", description="Branch of the data repository")
+    github_token: SecretStr | None = Field(
+        default=None, description="Access token with Contents read and write on the data repository"
+    )
+    github_api_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("https://api.github.com/"), description="Where GitHub's API answers"
+    )
+    git_remote: str = Field(
+        default="",
+        description="Where push pushes: HTTPS, SSH or a folder. Default: the data repository on GitHub",
+    )
+    upload: str = Field(
+        default=str(DEFAULT_RHYTHM),
+        description="What push and github upload, and after how many minutes at the earliest, or off",
     )
     simulator_seed: int = Field(default=50, ge=0, description="Which household the simulator plays")
 
@@ -140,6 +161,37 @@ class Settings(BaseSettings):
                 "carries more than an address; the token belongs into CPH50_HOME_ASSISTANT_TOKEN"
             )
         return value
+
+    @field_validator("github_repository")
+    @classmethod
+    def _owner_and_name(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]*/(?!\.{1,2}$)[0-9A-Za-z_.-]+", value):
+            raise ValueError(f"'{value}' is not a repository; write it as owner/name")
+        return value
+
+    @field_validator("github_branch")
+    @classmethod
+    def _a_branch(cls, value: str) -> str:
+        if not re.fullmatch(r"(?!.*(?://|\.\.|@\{|\.lock(?:/|$)|/$|\.$))[0-9A-Za-z_][0-9A-Za-z_./@{}+-]*", value):
+            raise ValueError(f"'{value}' is not the name of a branch")
+        return value
+
+    @field_validator("git_remote")
+    @classmethod
+    def _a_remote_without_secret(cls, value: str) -> str:
+        if value.startswith("-"):
+            raise ValueError(f"{value!r} is not an address")
+        if re.match(r"\w+://[^/@]*:[^/@]*@|https?://[^/@]+@", value):
+            raise ValueError("carries more than an address; the token belongs into CPH50_GITHUB_TOKEN")
+        return value
+
+    @field_validator("upload")
+    @classmethod
+    def _a_rhythm(cls, value: str) -> str:
+        try:
+            return str(parse_rhythm(value))
+        except BadInputError as error:
+            raise ValueError(str(error)) from error
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -175,6 +227,17 @@ class Settings(BaseSettings):
             return self.publish
         is_simulated = self.source is Source.SIMULATOR and not is_object_store(self.data_root)
         return PublishMode.LOCAL if is_simulated else PublishMode.OFF
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """What is uploaded, and how often at most."""
+        return parse_rhythm(self.upload)
+
+    @property
+    def remote_url(self) -> str:
+        """Where `push` pushes; empty when no repository is named."""
+        named = f"https://github.com/{self.github_repository}.git" if self.github_repository else ""
+        return self.git_remote or named
 
     @property
     def discovery_url(self) -> str | None:

@@ -24,6 +24,7 @@ class Group(StrEnum):
     VEHICLES = "vehicles"
     POWER = "power"
     REPORTS = "reports"
+    SITE = "site"
     REFERENCE = "reference"
     STATE = "state"
     RUNS = "runs"
@@ -51,6 +52,7 @@ _FIELDS = {
     "date_folders": r"(?P<year>\d{4})/(?P<number>0[1-9]|1[0-2])/(?:0[1-9]|[12]\d|3[01])",
     "year": r"\d{4}",
     "id": r"[0-9A-Za-z_-]+",
+    "page": r"(?:[0-9A-Za-z_-][0-9A-Za-z_.-]*/)*[0-9A-Za-z_-][0-9A-Za-z_.-]*",
 }
 _EXAMPLES = {
     "month": "2026-01",
@@ -58,6 +60,7 @@ _EXAMPLES = {
     "date_folders": "2026/01/07",
     "year": "2026",
     "id": "4751613101",
+    "page": "index.html",
 }
 
 
@@ -67,8 +70,8 @@ class FileKind:
 
     Attributes:
         name: What messages call it.
-        pattern: Its path in the data root; `{month}`, `{date}`, `{year}`, `{id}` and `{date_folders}` (year,
-            month and day as folders) stand for what varies.
+        pattern: Its path in the data root; `{month}`, `{date}`, `{year}`, `{id}`, `{page}` (with folders) and
+            `{date_folders}` (year, month and day as folders) stand for what varies.
         state_fields: Of a file whose cause is its state: the fields that are that state.
     """
 
@@ -139,6 +142,7 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("reports", "reports/{year}.json", Group.REPORTS),
     FileKind("reports", "reports/{year}.csv", Group.REPORTS),
     FileKind("reports", "reports/{year}.html", Group.REPORTS),
+    FileKind("site", "site/{page}", Group.SITE),
     FileKind("vehicle_config", "vehicle_config.json", Group.REFERENCE),
     FileKind("session_vehicle_map", "session_vehicle_map.json", Group.REFERENCE),
     FileKind("tariffs", "tariffs.json", Group.REFERENCE),
