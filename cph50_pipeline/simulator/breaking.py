@@ -65,6 +65,8 @@ def damaged(response: Response, fault: Fault | None) -> Response:
     """The answer, or what a fault leaves of it."""
     body = bytes(response.body)
     half = body[: len(body) // 2]
+    if fault is not None and fault.kind == "unanswered":
+        return CutConnection()
     if fault is not None and fault.kind == "truncated":
         return CutConnection(half, promised_length=len(body))
     if fault is not None and fault.kind == "broken_json":

@@ -8,7 +8,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 FaultKind = Literal[
-    "status", "delay", "hang_up", "truncated", "broken_json", "expired_token", "bot_json", "bot_html"
+    "status",
+    "delay",
+    "hang_up",
+    "unanswered",
+    "truncated",
+    "broken_json",
+    "expired_token",
+    "bot_json",
+    "bot_html",
 ]
 
 
@@ -17,7 +25,7 @@ class Fault(BaseModel):
 
     Attributes:
         kind: `status` answers `status_code`; `delay` answers well, but late; `hang_up` cuts the connection
-            before an answer; `truncated` cuts it in the middle of one; `broken_json` answers 200 with half a
+            before the request is carried out, `unanswered` after that, without an answer; `truncated` cuts it in the middle of one; `broken_json` answers 200 with half a
             document; `expired_token` answers 401, and goes on doing so until the next login (Home Assistant knows
             no login: there it hits as often as told); `bot_json` and `bot_html` answer 403 as ChargePoint's bot
             protection does.

@@ -7,16 +7,13 @@ HTTP libraries are imported when a server starts, not when this module is.
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.simulator.answers import Answers, HouseholdAnswers
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import FaultQueue
@@ -26,15 +23,13 @@ from cph50_pipeline.simulator.house.recorder import Recorder
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
 from cph50_pipeline.simulator.replay import ReplayAnswers
+from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer
 from cph50_pipeline.simulator.sessions import PlannedSession
 from cph50_pipeline.simulator.state import Account, RequestLog, SimulatorState
 from cph50_pipeline.simulator.tokens import Tokens
 
 if TYPE_CHECKING:
-    import uvicorn
-
-LOOPBACK = "127.0.0.1"
-_PATIENCE_SECONDS = 10.0
+    from starlette.types import ASGIApp
 
 
 class RunningSimulator:
@@ -78,15 +73,12 @@ class RunningSimulator:
             tokens=Tokens(plan.seed, token_lifetime_seconds),
             account=account or Account(),
         )
-        self._address = (host, port)
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._server = LoopbackServer(self._build_app, "simulator", host, port)
 
     @property
     def base_url(self) -> str:
         """The server's root, ending in "/"."""
-        host, port = self._address
-        return f"http://{host}:{port}/"
+        return self._server.base_url
 
     @property
     def discovery_url(self) -> str:
@@ -166,31 +158,16 @@ class RunningSimulator:
             OSError: when the port is taken.
             TransientError: when the server does not come up.
         """
-        listener = socket.create_server(self._address)
-        # Connections inherit it. Without it each body waits 40 ms for the acknowledgement of its head.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._address = listener.getsockname()[:2]
-        ready = threading.Event()
-        self._server = _build_server(self._state, ready.set)
-        run = self._server.run
-        self._thread = threading.Thread(target=lambda: run([listener]), name="simulator", daemon=True)
-        self._thread.start()
-        if not ready.wait(_PATIENCE_SECONDS):
-            raise TransientError("The simulator did not start to answer", remedy="Try again")
+        self._server.start()
         return self
 
     def stop(self) -> None:
         """Cut what is running and free the port."""
-        if self._server is None or self._thread is None:
-            return
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(_PATIENCE_SECONDS)
-        self._server = self._thread = None
+        self._server.stop()
 
     def wait(self) -> None:
         """Block until the server stops."""
-        if self._thread is not None:
-            self._thread.join()
+        self._server.wait()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -201,6 +178,11 @@ class RunningSimulator:
     ) -> None:
         """Stop."""
         self.stop()
+
+    def _build_app(self) -> ASGIApp:
+        from cph50_pipeline.simulator.app import build_app
+
+        return build_app(self._state)
 
 
 def serve(
@@ -231,48 +213,3 @@ def serve(
         simulator.wait()
     finally:
         simulator.stop()
-
-
-def _build_server(state: SimulatorState, when_ready: Callable[[], None]) -> uvicorn.Server:
-    import uvicorn
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    from cph50_pipeline.simulator.app import build_app
-
-    class CuttableProtocol(H11Protocol):
-        """Hands each request its connection's transport, so that a fault can cut it."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self.app_state = {**self.app_state, "transport": transport}
-            self.access_log = False
-
-    class QuietConfig(uvicorn.Config):
-        """Leaves the logging of the process that embeds the simulator alone."""
-
-        def configure_logging(self) -> None:
-            return
-
-    class AnnouncedServer(uvicorn.Server):
-        """Tells when it answers, and hangs up on whoever still waits when it stops."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            when_ready()
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            for connection in list(self.server_state.connections):
-                if connection.transport is not None:
-                    connection.transport.close()
-            await super().shutdown(sockets)
-
-    app = build_app(state)
-    config = QuietConfig(
-        app,
-        http=CuttableProtocol,
-        ws="websockets-sansio",
-        loop="asyncio",
-        lifespan="off",
-        date_header=False,  # dates are the simulated clock's
-    )
-    return AnnouncedServer(config)
