@@ -29,8 +29,8 @@ from cph50_pipeline.charging.answers import (
 )
 from cph50_pipeline.charging.privacy import PUBLIC, charger_label, scrub
 from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
+from cph50_pipeline.http.client import Client
 from cph50_pipeline.sources.activity_pages import HistoryPage, Offset, rows_since
-from cph50_pipeline.sources.client import Client
 from cph50_pipeline.sources.connection import Connection, Credentials, Limits, Question
 
 _SESSION_ID = re.compile(r"(?a:\d{1,19})")

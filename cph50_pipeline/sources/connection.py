@@ -19,14 +19,15 @@ from typing import Any
 import httpx
 
 from cph50_pipeline.charging.answers import Discovery, read_answer, unusable_answer
-from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.http.deadline import Clock, Deadline, DeadlineScope
+from cph50_pipeline.http.exchange import NoReplyError, exchange, is_loopback
+from cph50_pipeline.http.reply import UNAUTHORIZED, Reply
+from cph50_pipeline.http.retry import RetryPolicy, retrying
 from cph50_pipeline.sources.account_memory import AccountMemory
-from cph50_pipeline.sources.deadline import Clock, Deadline, DeadlineScope
-from cph50_pipeline.sources.http_exchange import NoReplyError, exchange, is_loopback
-from cph50_pipeline.sources.http_reply import FORBIDDEN, UNAUTHORIZED, Reply
+from cph50_pipeline.sources.chargepoint_failures import failure, is_bot_protection, no_answer, read_json
 from cph50_pipeline.sources.pause import Pause, Refusal
 from cph50_pipeline.sources.request_budget import RequestBudget
-from cph50_pipeline.sources.retry import RetryPolicy, retrying
 from cph50_pipeline.sources.session_token import TOKEN_COOKIE, SessionToken, clean_token
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ class Connection:
             raise self._pause.begin(Refusal.LOGIN, deadline)
         self._raise_for_failure(reply, question.asked, deadline)
         self._take_cookies(reply, deadline)
-        return reply.json(question.asked)
+        return read_json(reply, question.asked)
 
     def _discovery(self, deadline: Deadline) -> Discovery:
         known = self.memory.discovery
@@ -172,7 +173,7 @@ class Connection:
         asked = "the addresses of its services"
         reply = self._send(self._discovery_url, {"username": self._credentials.username}, {}, asked, deadline)
         self._raise_for_failure(reply, asked, deadline)
-        discovery = read_answer(Discovery, reply.json(asked), asked)
+        discovery = read_answer(Discovery, read_json(reply, asked), asked)
         self.memory.learn_discovery(discovery)
         return discovery
 
@@ -190,7 +191,7 @@ class Connection:
         self._raise_for_failure(reply, asked, deadline)
         token = clean_token(reply.cookies().get(TOKEN_COOKIE, ""))
         if token is None:
-            reply.json(asked)  # an answer that was cut short is no refusal
+            read_json(reply, asked)  # an answer that was cut short is no refusal
             raise self._pause.begin(Refusal.LOGIN, deadline)
         logger.info("Logged in to ChargePoint")
         return token
@@ -222,7 +223,7 @@ class Connection:
         self._pause.check()
         self._budget.wait_for_turn(deadline, metered=self._budgeting.metered)
         if deadline.remaining_seconds <= 0:
-            raise _no_answer(asked, "in the time this call may take")
+            raise no_answer(asked, "in the time this call may take")
         with self._counting:
             self.requests_made += 1
         try:
@@ -239,7 +240,7 @@ class Connection:
         except NoReplyError as error:
             if error.is_unreachable:
                 self.memory.forget()  # the service may have moved: the next try asks discovery again
-            raise _no_answer(asked, error.how) from None
+            raise no_answer(asked, error.how) from None
         finally:
             self._http.cookies.clear()  # cookies are ours to keep: the library's jar refuses loopback
 
@@ -247,11 +248,11 @@ class Connection:
         if reply.is_success:
             self._pause.forget()
             return
-        if reply.status == FORBIDDEN and reply.is_bot_protection:
+        if is_bot_protection(reply):
             raise self._pause.begin(Refusal.BOT_PROTECTION, deadline)
         if reply.retry_after_seconds:
             self._budget.hold(reply.retry_after_seconds, deadline)
-        raise reply.failure(asked)
+        raise failure(reply, asked)
 
     def _take_cookies(self, reply: Reply, deadline: Deadline) -> None:
         for name, value in reply.cookies().items():
@@ -276,14 +277,6 @@ class Connection:
             self.memory.forget()
             raise unusable_answer("the addresses of its services", f"{service}: is no {schemes[0]} address")
         return address
-
-
-def _no_answer(asked: str, how: str) -> TransientError:
-    return TransientError(
-        f"ChargePoint did not answer for {asked} {how}",
-        kept="What is stored stays as it is",
-        remedy="Check this machine's network; it is tried again",
-    )
 
 
 def _is_usable(address: str, schemes: tuple[str, ...]) -> bool:

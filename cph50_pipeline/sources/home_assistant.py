@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.errors import NotFoundError
-from cph50_pipeline.sources.client import Client
+from cph50_pipeline.http.client import Client
 from cph50_pipeline.sources.home_answers import REQUESTED_UNITS, read_history, read_state, read_statistics
 from cph50_pipeline.sources.home_connection import HomeConnection, HomeLimits
 from cph50_pipeline.sources.home_source import Heard, Notice, StatisticsRow

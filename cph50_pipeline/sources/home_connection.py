@@ -20,7 +20,10 @@ from typing import Any, TypeVar
 import httpx
 
 from cph50_pipeline.errors import BadInputError, PermanentError
-from cph50_pipeline.sources.deadline import Clock, Deadline, DeadlineScope
+from cph50_pipeline.http.deadline import Clock, Deadline, DeadlineScope
+from cph50_pipeline.http.exchange import NoReplyError, exchange
+from cph50_pipeline.http.reply import UNAUTHORIZED, Reply, parse_json
+from cph50_pipeline.http.retry import RetryPolicy, retrying
 from cph50_pipeline.sources.home_failures import (
     broken_answer,
     failure,
@@ -29,9 +32,6 @@ from cph50_pipeline.sources.home_failures import (
     unusable_answer,
 )
 from cph50_pipeline.sources.home_websocket import Command, RefusedError, converse
-from cph50_pipeline.sources.http_exchange import NoReplyError, exchange
-from cph50_pipeline.sources.http_reply import UNAUTHORIZED, Reply, parse_json
-from cph50_pipeline.sources.retry import RetryPolicy, retrying
 
 T = TypeVar("T")
 
@@ -165,7 +165,7 @@ class HomeConnection:
     def _learn_clock(self, reply: Reply) -> None:
         """Home Assistant's clock, to the second; a reply without a date says nothing of it."""
         try:
-            theirs = parsedate_to_datetime(reply.date or "")
+            theirs = parsedate_to_datetime(reply.headers.get("date", ""))
         except ValueError:
             return
         if theirs.tzinfo is not None:

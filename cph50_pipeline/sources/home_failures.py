@@ -6,8 +6,8 @@ No address, token or answer is ever quoted.
 from __future__ import annotations
 
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, PermanentError, TransientError
-from cph50_pipeline.sources.http_exchange import UNTRUSTED
-from cph50_pipeline.sources.http_reply import FORBIDDEN, NOT_FOUND, Reply
+from cph50_pipeline.http.exchange import UNTRUSTED
+from cph50_pipeline.http.reply import FORBIDDEN, NOT_FOUND, Reply
 
 KEPT = "What is stored stays as it is, and what is missed is made up for later"
 _CHECK_URL = "Check CPH50_HOME_ASSISTANT_URL: it is the address that a browser shows, such as http://homeassistant.local:8123"
@@ -66,7 +66,7 @@ def failure(reply: Reply, asked: str) -> Cph50Error:
             kept=KEPT,
             remedy="Home Assistant may have banned this machine after wrong tokens: see its ip_bans.yaml",
         )
-    if 300 <= reply.status < 400:
+    if reply.is_redirect:
         return PermanentError(
             f"{what}: a redirect, not followed so that the token stays with Home Assistant",
             kept=KEPT,

@@ -14,10 +14,10 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from cph50_pipeline.errors import PermanentError, TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
+from cph50_pipeline.http.exchange import LONGEST_CONNECT_SECONDS, UNTRUSTED
+from cph50_pipeline.http.reply import UNAUTHORIZED, Reply, parse_json
 from cph50_pipeline.sources.home_failures import KEPT, broken_answer, failure, no_answer, unusable_answer
-from cph50_pipeline.sources.http_exchange import LONGEST_CONNECT_SECONDS, UNTRUSTED
-from cph50_pipeline.sources.http_reply import UNAUTHORIZED, Reply, parse_json
 
 # It logs every message, the token among them, at DEBUG.
 logging.getLogger("websockets.client").setLevel(logging.WARNING)

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from cph50_pipeline.errors import PermanentError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.state_file import StateFile
 
 PAUSE_FILE = "chargepoint_pause.json"

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from cph50_pipeline.errors import TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.state_file import StateFile
 
 BUDGET_FILE = "chargepoint_budget.json"

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel
 
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.state_file import StateFile
 
 logger = logging.getLogger(__name__)

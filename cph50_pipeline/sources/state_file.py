@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from cph50_pipeline.errors import TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.storage.atomic import atomic_write
 from cph50_pipeline.storage.failures import file_error
 

@@ -27,11 +27,11 @@ from cph50_pipeline.defs.launch import Launch
 from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.updating import UpdateConfig
+from cph50_pipeline.http.retry import RetryPolicy
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline.sources.chargepoint import ChargePointClient
 from cph50_pipeline.sources.connection import Limits
-from cph50_pipeline.sources.retry import RetryPolicy
 from cph50_pipeline.storage.files import DataRoot
 
 NOW = datetime(2026, 1, 20, 18, 0, tzinfo=UTC)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from cph50_pipeline.errors import BadInputError, NotFoundError, PermanentError, TransientError
+from cph50_pipeline.http.retry import RetryPolicy
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.identity import IDENTIFYING_VALUES
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline.sources.chargepoint import ChargePointClient
 from cph50_pipeline.sources.connection import Limits
-from cph50_pipeline.sources.retry import RetryPolicy
 
 NOW = datetime(2026, 1, 20, 18, 0, tzinfo=UTC)
 QUICK = Limits(requests_per_minute=6000, burst=1000, retry=RetryPolicy(first_wait_seconds=0.001))

@@ -20,9 +20,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from cph50_pipeline.errors import BadInputError, Cph50Error, PermanentError, TransientError
+from cph50_pipeline.http.retry import RetryPolicy
 from cph50_pipeline.sources.chargepoint import ChargePointClient
 from cph50_pipeline.sources.connection import Limits
-from cph50_pipeline.sources.retry import RetryPolicy
 
 USERNAME = "canary-user@household.example"
 PASSWORD = "canary-password"

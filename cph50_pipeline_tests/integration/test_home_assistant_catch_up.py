@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from cph50_pipeline.errors import PermanentError, TransientError
+from cph50_pipeline.http.retry import RetryPolicy
 from cph50_pipeline.power.meters import MeterConfig, canonical
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import Fault
@@ -28,7 +29,6 @@ from cph50_pipeline.sources.catch_up import Batch, catch_up
 from cph50_pipeline.sources.home_assistant import HomeAssistantClient
 from cph50_pipeline.sources.home_connection import HomeLimits
 from cph50_pipeline.sources.home_source import StateRow
-from cph50_pipeline.sources.retry import RetryPolicy
 
 MIDNIGHT = datetime(2026, 1, 20, 8, tzinfo=UTC)  # in the household's zone
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

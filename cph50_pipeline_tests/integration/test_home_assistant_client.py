@@ -20,6 +20,7 @@ from websockets.sync.server import ServerConnection, serve
 from werkzeug import Response
 
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, PermanentError, TransientError
+from cph50_pipeline.http.retry import RetryPolicy
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.house.orders import (
@@ -37,7 +38,6 @@ from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline.sources.home_assistant import HomeAssistantClient
 from cph50_pipeline.sources.home_connection import HomeLimits
-from cph50_pipeline.sources.retry import RetryPolicy
 
 NOW = datetime(2026, 1, 20, 18, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cph50_pipeline.errors import Cph50Error, NotFoundError, PermanentError, TransientError
+from cph50_pipeline.http.exchange import UNTRUSTED
+from cph50_pipeline.http.reply import Reply
 from cph50_pipeline.sources.home_failures import failure, no_answer
-from cph50_pipeline.sources.http_exchange import UNTRUSTED
-from cph50_pipeline.sources.http_reply import Reply
 
 
 @pytest.mark.parametrize(

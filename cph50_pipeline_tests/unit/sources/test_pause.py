@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cph50_pipeline.errors import PermanentError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.pause import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pause, Refusal
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cph50_pipeline.errors import TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.request_budget import RequestBudget
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cph50_pipeline.errors import BadInputError, PermanentError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.session_token import SessionToken, clean_token
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from cph50_pipeline.errors import PermanentError, TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.sources.state_file import StateFile
 
 

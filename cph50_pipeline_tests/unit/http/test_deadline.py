@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from cph50_pipeline.sources.deadline import Deadline, DeadlineScope
+from cph50_pipeline.http.deadline import Deadline, DeadlineScope
 
 
 class FakeTime:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
-from cph50_pipeline.sources.deadline import Deadline
-from cph50_pipeline.sources.retry import RetryPolicy, parse_retry_after, retrying
+from cph50_pipeline.http.deadline import Deadline
+from cph50_pipeline.http.retry import RetryPolicy, parse_retry_after, retrying
 
 QUICK = RetryPolicy(attempts=4, first_wait_seconds=0.001, longest_wait_seconds=0.002)
 NOW = datetime(2026, 1, 7, 6, 0, 0, tzinfo=UTC)

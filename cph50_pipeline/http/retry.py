@@ -13,7 +13,7 @@ from typing import TypeVar
 import stamina
 
 from cph50_pipeline.errors import TransientError
-from cph50_pipeline.sources.deadline import Deadline
+from cph50_pipeline.http.deadline import Deadline
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import httpx
 
-from cph50_pipeline.sources.deadline import Deadline
-from cph50_pipeline.sources.http_reply import Reply
-from cph50_pipeline.sources.retry import parse_retry_after
+from cph50_pipeline.http.deadline import Deadline
+from cph50_pipeline.http.reply import Reply
+from cph50_pipeline.http.retry import parse_retry_after
 
 for _name in ("httpx", "httpcore"):
     # They log addresses with ids of people and devices (at INFO) and cookies and tokens (at DEBUG).
@@ -19,6 +19,7 @@ for _name in ("httpx", "httpcore"):
 
 # A host with several addresses is tried one address after the other, each for so long.
 LONGEST_CONNECT_SECONDS = 5.0
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 UNTRUSTED = "(its certificate is not trusted)"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -39,7 +40,7 @@ class NoReplyError(Exception):
 
 def exchange(
     http: httpx.Client,
-    method: Literal["GET", "POST"],
+    method: Method,
     url: str,
     *,
     headers: Mapping[str, str],
@@ -54,7 +55,7 @@ def exchange(
     Args:
         timeout_seconds: How long any one step may take; never longer than the deadline leaves.
         now: Unix time in seconds, for waits that the server asks for by date.
-        body: Posted as JSON.
+        body: Sent as JSON.
         query: Added to the address.
 
     Raises:
@@ -96,5 +97,5 @@ def _read(response: httpx.Response, deadline: Deadline, now: Callable[[], float]
         body=bytes(body),
         set_cookies=tuple(response.headers.get_list("set-cookie")),
         retry_after_seconds=parse_retry_after(response.headers.get("retry-after"), at),
-        date=response.headers.get("date"),
+        headers={name: value for name, value in response.headers.items() if name != "set-cookie"},
     )

@@ -1,11 +1,12 @@
-"""What a reply means."""
+"""What a reply of ChargePoint means."""
 
 from __future__ import annotations
 
 import pytest
 
 from cph50_pipeline.errors import NotFoundError, PermanentError, TransientError
-from cph50_pipeline.sources.http_reply import Reply
+from cph50_pipeline.http.reply import Reply
+from cph50_pipeline.sources.chargepoint_failures import failure, is_bot_protection, read_json
 
 
 def reply(
@@ -16,7 +17,7 @@ def reply(
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_failures_that_may_pass_are_transient_and_carry_the_wait(status: int) -> None:
-    error = reply(status, retry_after_seconds=7.0).failure("session 5")
+    error = failure(reply(status, retry_after_seconds=7.0), "session 5")
     assert isinstance(error, TransientError)
     assert error.retry_after_seconds == 7.0
     assert f"{status} for session 5" in error.message
@@ -24,13 +25,13 @@ def test_failures_that_may_pass_are_transient_and_carry_the_wait(status: int) ->
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 405, 410, 422])
 def test_failures_that_need_a_person_are_permanent(status: int) -> None:
-    error = reply(status).failure("session 5")
+    error = failure(reply(status), "session 5")
     assert isinstance(error, PermanentError)
     assert error.remedy
 
 
 def test_what_does_not_exist_is_named() -> None:
-    error = reply(404).failure("session 5")
+    error = failure(reply(404), "session 5")
     assert isinstance(error, NotFoundError)
     assert "session 5" in error.message
 
@@ -40,7 +41,7 @@ def test_what_does_not_exist_is_named() -> None:
 )
 def test_broken_json_is_transient_and_is_not_quoted(body: bytes) -> None:
     with pytest.raises(TransientError, match="session 5 is broken or cut short") as caught:
-        reply(body=body).json("session 5")
+        read_json(reply(body=body), "session 5")
     assert caught.value.__cause__ is None
 
 
@@ -57,16 +58,4 @@ def test_broken_json_is_transient_and_is_not_quoted(body: bytes) -> None:
     ],
 )
 def test_bot_protection_is_told_from_a_plain_refusal(one: Reply, expected: bool) -> None:
-    assert one.is_bot_protection is expected
-
-
-def test_cookies_are_taken_as_sent_and_deletions_are_empty() -> None:
-    cookies = reply(
-        set_cookies=(
-            "coulomb_sess=a%23b; Path=/; Max-Age=7200; Domain=.elsewhere.example",
-            "gone=x; Max-Age=0",
-            'odd="a\\012b"',
-            "no cookie at all",
-        )
-    ).cookies()
-    assert cookies == {"coulomb_sess": "a%23b", "gone": "", "odd": '"a\\012b"'}
+    assert is_bot_protection(one) is expected
