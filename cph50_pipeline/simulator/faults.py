@@ -25,20 +25,23 @@ class Fault(BaseModel):
 
     Attributes:
         kind: `status` answers `status_code`; `delay` answers well, but late; `hang_up` cuts the connection
-            before the request is carried out, `unanswered` after that, without an answer; `truncated` cuts it in the middle of one; `broken_json` answers 200 with half a
-            document; `expired_token` answers 401, and goes on doing so until the next login (Home Assistant knows
-            no login: there it hits as often as told); `bot_json` and `bot_html` answer 403 as ChargePoint's bot
-            protection does.
+            before the request is carried out, `unanswered` after that, without an answer; `truncated` cuts it in
+            the middle of one; `broken_json` answers 200 with half a document; `expired_token` answers 401, and
+            goes on doing so until the next login (Home Assistant knows no login: there it hits as often as told);
+            `bot_json` and `bot_html` answer 403 as ChargePoint's bot protection does.
         operation: Which requests: `discovery`, `login`, `profile`, `chargers`, `charger_status`,
             `technical_info`, `configuration`, `user_status`, `charging_status`, `charging_activity_monthly`;
             of Home Assistant `ha_status`, `ha_states`, `ha_state`, `ha_history`, `ha_websocket`, `ha_statistics`,
-            `ha_statistic_ids`, `ha_command`; None for any.
+            `ha_statistic_ids`, `ha_command`; of GitHub `get_repository`, `get_ref`, `match_refs`, `create_ref`,
+            `update_ref`, `get_git_commit`, `create_commit`, `get_tree`, `create_tree`, `get_blob`, `create_blob`,
+            `get_contents`, `put_contents`, `list_commits`, `get_commit`, `rate_limit`, `git_refs`, `git_fetch`,
+            `git_push`; None for any.
         times: How many requests it hits; None for all until the faults are cleared.
         after: How many matching requests pass first.
         delay_seconds: How long the answer waits.
         status_code: For `status`.
         headers: Sent with the answer, such as `Retry-After`.
-        body: Sent with the answer of a `status`.
+        body: Sent with the answer of a `status`; of GitHub, what it usually says when this is empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

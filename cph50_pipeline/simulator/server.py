@@ -25,7 +25,7 @@ from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
 from cph50_pipeline.simulator.replay import ReplayAnswers
 from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer
 from cph50_pipeline.simulator.sessions import PlannedSession
-from cph50_pipeline.simulator.state import Account, RequestLog, SimulatorState
+from cph50_pipeline.simulator.state import Account, RecordedRequest, RequestLog, SimulatorState
 from cph50_pipeline.simulator.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class RunningSimulator:
         return self._state.faults
 
     @property
-    def requests(self) -> RequestLog:
+    def requests(self) -> RequestLog[RecordedRequest]:
         """What was asked so far."""
         return self._state.requests
 

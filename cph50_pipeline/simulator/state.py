@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from cph50_pipeline.simulator.answers import Answers
 from cph50_pipeline.simulator.clock import SimulatedClock
@@ -42,13 +42,22 @@ class RecordedRequest:
     had_token: bool
 
 
-class RequestLog:
+class _Named(Protocol):
+    @property
+    def operation(self) -> str:
+        """What was asked, as faults name it."""
+
+
+RequestT = TypeVar("RequestT", bound=_Named)
+
+
+class RequestLog(Generic[RequestT]):
     """The requests so far, oldest first; the oldest are forgotten in a server that runs for long."""
 
     def __init__(self) -> None:
-        self._requests: list[RecordedRequest] = []
+        self._requests: list[RequestT] = []
 
-    def __iter__(self) -> Iterator[RecordedRequest]:
+    def __iter__(self) -> Iterator[RequestT]:
         """Iterate over a copy, so that a request meanwhile disturbs nothing."""
         return iter(self._requests[:])
 
@@ -56,7 +65,7 @@ class RequestLog:
         """How many requests are kept."""
         return len(self._requests)
 
-    def append(self, request: RecordedRequest) -> None:
+    def append(self, request: RequestT) -> None:
         """Keep a request."""
         self._requests.append(request)
         del self._requests[:-_KEPT_REQUESTS]
@@ -88,4 +97,4 @@ class SimulatorState:
     account: Account = Account()
     home_token: str = HOME_ASSISTANT_TOKEN
     faults: FaultQueue = field(default_factory=FaultQueue)
-    requests: RequestLog = field(default_factory=RequestLog)
+    requests: RequestLog[RecordedRequest] = field(default_factory=RequestLog)
