@@ -62,11 +62,18 @@ def _bare(part: Any, *, names_are_free: bool = False) -> Any:
         return [_bare(item) for item in part]
     if not isinstance(part, dict):
         return part
-    return {
+    bare = {
         key: _bare(value, names_are_free=key == "properties" and not names_are_free)
         for key, value in part.items()
         if names_are_free or (key not in _PROSE and not key.startswith("x-"))
     }
+    return bare if names_are_free else _with_null_among_alternatives(bare)
+
+
+def _with_null_among_alternatives(schema: dict[str, Any]) -> dict[str, Any]:
+    """OpenAPI 3.0 knows `nullable` beside a type only; GitHub writes it beside alternatives, too."""
+    is_meant = schema.get("nullable") is True and "type" not in schema and "oneOf" in schema
+    return {**schema, "oneOf": [*schema["oneOf"], {"enum": [None]}]} if is_meant else schema
 
 
 def _references(part: Any) -> Iterator[str]:

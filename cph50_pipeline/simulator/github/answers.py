@@ -29,23 +29,27 @@ class Answers:
     Args:
         api_url: The API's root, ending in "/".
         web_url: Where git and people find repositories, ending in "/".
+
+    Attributes:
+        api: Where the API answers about this repository, without "/" at the end.
+        web: Where people find it, likewise.
     """
 
     def __init__(self, repository: BareRepository, api_url: str, web_url: str) -> None:
         self._repository = repository
-        self._api = f"{api_url}repos/{repository.name}"
-        self._web = f"{web_url}{repository.name}"
+        self.api = f"{api_url}repos/{repository.name}"
+        self.web = f"{web_url}{repository.name}"
 
     def reference(self, reference: Reference) -> JsonObject:
         """One reference."""
         return {
             "ref": reference.name,
             "node_id": _node_id("REF", reference.name),
-            "url": f"{self._api}/git/{reference.name}",
+            "url": f"{self.api}/git/{reference.name}",
             "object": {
                 "type": reference.kind,
                 "sha": reference.id,
-                "url": f"{self._api}/git/{reference.kind}s/{reference.id}",
+                "url": f"{self.api}/git/{reference.kind}s/{reference.id}",
             },
         }
 
@@ -54,8 +58,8 @@ class Answers:
         return {
             "sha": commit_id,
             "node_id": _node_id("C", commit_id),
-            "url": f"{self._api}/git/commits/{commit_id}",
-            "html_url": f"{self._web}/commit/{commit_id}",
+            "url": f"{self.api}/git/commits/{commit_id}",
+            "html_url": f"{self.web}/commit/{commit_id}",
             "author": _person(commit.author),
             "committer": _person(commit.committer),
             "tree": self._tree_link(commit.tree),
@@ -63,8 +67,8 @@ class Answers:
             "parents": [
                 {
                     "sha": parent,
-                    "url": f"{self._api}/git/commits/{parent}",
-                    "html_url": f"{self._web}/commit/{parent}",
+                    "url": f"{self.api}/git/commits/{parent}",
+                    "html_url": f"{self.web}/commit/{parent}",
                 }
                 for parent in commit.parents
             ],
@@ -73,15 +77,15 @@ class Answers:
 
     def commit(self, commit_id: str, commit: CommitContent) -> JsonObject:
         """A commit as history tells it."""
-        url = f"{self._api}/commits/{commit_id}"
+        url = f"{self.api}/commits/{commit_id}"
         return {
             "url": url,
             "sha": commit_id,
             "node_id": _node_id("C", commit_id),
-            "html_url": f"{self._web}/commit/{commit_id}",
+            "html_url": f"{self.web}/commit/{commit_id}",
             "comments_url": f"{url}/comments",
             "commit": {
-                "url": f"{self._api}/git/commits/{commit_id}",
+                "url": f"{self.api}/git/commits/{commit_id}",
                 "author": _person(commit.author),
                 "committer": _person(commit.committer),
                 "message": commit.message,
@@ -94,8 +98,8 @@ class Answers:
             "parents": [
                 {
                     "sha": parent,
-                    "url": f"{self._api}/commits/{parent}",
-                    "html_url": f"{self._web}/commit/{parent}",
+                    "url": f"{self.api}/commits/{parent}",
+                    "html_url": f"{self.web}/commit/{parent}",
                 }
                 for parent in commit.parents
             ],
@@ -121,7 +125,7 @@ class Answers:
 
     def blob_link(self, blob_id: str) -> JsonObject:
         """A blob without its content."""
-        return {"sha": blob_id, "url": f"{self._api}/git/blobs/{blob_id}"}
+        return {"sha": blob_id, "url": f"{self.api}/git/blobs/{blob_id}"}
 
     def file(self, path: str, ref: str, blob_id: str, data: bytes) -> JsonObject:
         """A file with its content, unless it is large."""
@@ -151,10 +155,10 @@ class Answers:
         }
 
     def _content(self, path: str, ref: str, kind: str, object_id: str, size: int) -> JsonObject:
-        url = f"{self._api}/contents/{path}?ref={ref}"
+        url = f"{self.api}/contents/{path}?ref={ref}"
         is_file = kind == "file"
-        git_url = f"{self._api}/git/{'blobs' if is_file else 'trees'}/{object_id}"
-        html_url = f"{self._web}/{'blob' if is_file else 'tree'}/{ref}/{path}"
+        git_url = f"{self.api}/git/{'blobs' if is_file else 'trees'}/{object_id}"
+        html_url = f"{self.web}/{'blob' if is_file else 'tree'}/{ref}/{path}"
         return {
             "name": path.rpartition("/")[2],
             "path": path,
@@ -163,17 +167,17 @@ class Answers:
             "url": url,
             "html_url": html_url,
             "git_url": git_url,
-            "download_url": f"{self._web}/raw/{ref}/{path}" if is_file else None,
+            "download_url": f"{self.web}/raw/{ref}/{path}" if is_file else None,
             "type": kind,
             "_links": {"self": url, "git": git_url, "html": html_url},
         }
 
     def _tree_link(self, tree_id: str) -> JsonObject:
-        return {"sha": tree_id, "url": f"{self._api}/git/trees/{tree_id}"}
+        return {"sha": tree_id, "url": f"{self.api}/git/trees/{tree_id}"}
 
     def _tree_entry(self, entry: ListedEntry) -> JsonObject:
         size = {} if entry.size is None else {"size": entry.size}
-        url = f"{self._api}/git/{entry.kind}s/{entry.id}"
+        url = f"{self.api}/git/{entry.kind}s/{entry.id}"
         return {
             "path": entry.path,
             "mode": entry.mode,

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cph50_pipeline.simulator.breaking import CutConnection
 from cph50_pipeline.simulator.github import answers as shapes
 from cph50_pipeline.simulator.github.access import bearer_token
 from cph50_pipeline.simulator.github.answers import Answers
@@ -39,7 +40,7 @@ from cph50_pipeline.simulator.github.problems import (
     not_found,
 )
 from cph50_pipeline.simulator.github.repository_answer import repository_answer
-from cph50_pipeline.simulator.github.state import HubState
+from cph50_pipeline.simulator.github.state import Exchange, HubState
 
 API_PATH = "/api/v3"
 _VERSIONS = frozenset({"2022-11-28", "2026-03-10"})
@@ -96,7 +97,11 @@ class _Api:
             return await run_in_threadpool(work, request, body)
 
         async def endpoint(request: Request) -> Response:
-            return await self._handling.answer(request, operation, guarded)
+            response = await self._handling.answer(request, operation, guarded)
+            if self._state.on_exchange is not None:
+                body = await request.body()
+                await run_in_threadpool(self._state.on_exchange, _exchange(request, body, response))
+            return response
 
         return endpoint
 
@@ -142,6 +147,19 @@ class _Api:
             request=request,
             body=body,
         )
+
+
+def _exchange(request: Request, body: bytes, response: Response) -> Exchange:
+    is_cut = isinstance(response, CutConnection)
+    return Exchange(
+        method=request.method,
+        path=request.scope["raw_path"].decode().removeprefix(API_PATH),
+        query=request.url.query,
+        request_body=body,
+        status=None if is_cut else response.status_code,
+        content_type=response.headers.get("content-type", ""),
+        answer_body=bytes(response.body),
+    )
 
 
 def _unknown(request: Request, body: bytes) -> Response:

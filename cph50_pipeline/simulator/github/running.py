@@ -17,7 +17,7 @@ from cph50_pipeline.simulator.github.hook import install_hook
 from cph50_pipeline.simulator.github.random_faults import RandomFaults
 from cph50_pipeline.simulator.github.rate import RateLimits
 from cph50_pipeline.simulator.github.repository import BareRepository
-from cph50_pipeline.simulator.github.state import AnsweredRequest, HubState, Limits
+from cph50_pipeline.simulator.github.state import AnsweredRequest, Exchange, HubState, Limits
 from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer
 from cph50_pipeline.simulator.state import RequestLog
 
@@ -83,6 +83,15 @@ class RunningGitHub:
     @on_request.setter
     def on_request(self, hook: Callable[[int], None] | None) -> None:
         self._state.on_request = hook
+
+    @property
+    def on_exchange(self) -> Callable[[Exchange], None] | None:
+        """Called with each request to the API and its answer, before that is sent."""
+        return self._state.on_exchange
+
+    @on_exchange.setter
+    def on_exchange(self, observer: Callable[[Exchange], None] | None) -> None:
+        self._state.on_exchange = observer
 
     def create_repository(self, name: str, branch: str = "main", *, private: bool = True) -> Path:
         """Serve `owner/name`, empty unless its folder was there before, and return its folder."""

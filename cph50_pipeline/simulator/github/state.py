@@ -34,6 +34,25 @@ class AnsweredRequest:
     status: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request to the API with its answer, for those who check both against GitHub's description.
+
+    Attributes:
+        path: Below the API's root, percent-encoded as it came, without the query.
+        status: None when the connection was cut instead of an answer.
+        content_type: Of the answer.
+    """
+
+    method: str
+    path: str
+    query: str
+    request_body: bytes
+    status: int | None
+    content_type: str
+    answer_body: bytes
+
+
 @dataclass
 class Limits:
     """What GitHub takes and gives at most.
@@ -54,6 +73,7 @@ class HubState:
     Attributes:
         root: The folder of the repositories.
         on_request: Called after the n-th request was carried out and before its answer is sent.
+        on_exchange: Called with each request to the API and its answer.
     """
 
     root: Path
@@ -64,6 +84,7 @@ class HubState:
     random_faults: RandomFaults | None = None
     requests: RequestLog[AnsweredRequest] = field(default_factory=RequestLog)
     on_request: Callable[[int], None] | None = None
+    on_exchange: Callable[[Exchange], None] | None = None
     tokens: dict[str, Access] = field(default_factory=dict)
     repositories: dict[str, BareRepository] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
