@@ -6,6 +6,7 @@ What is committed and where is decided elsewhere.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,31 @@ _INHERITED = (
     "GIT_ICASE_PATHSPECS",
 )
 _OURS = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "LC_ALL": "C"}
+_TRACES = ("GIT_TRACE", "GIT_CURL_VERBOSE")
+# A person's configuration may switch these on, too.
+_NO_TRACE = {"GIT_TRACE2": "0", "GIT_TRACE2_EVENT": "0", "GIT_TRACE2_PERF": "0"}
+_DAMAGE = re.compile(
+    r"^(?!remote:).*("
+    r"object file|is corrupt|inflate: |hash mismatch|file too short|broken ref|bad config line"
+    r"|bad (object|tree)|invalid object|missing (blob|tree|commit)|not a valid object|failed to read object"
+    r"|(unable to|could not) (read|find|parse) (tree|commit|blob|object|[0-9a-f]{40})"
+    r"|not a git repository|packfile .* cannot be accessed)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_REMEDIES = {
+    "No space left on device": "Make room on the disk; the next run commits the files",
+    "Disk quota exceeded": "Make room in this user's quota; the next run commits the files",
+    "Read-only file system": "Mount the file system writable; the next run commits the files",
+    "Permission denied": "Give this user the right to write there; the next run commits the files",
+}
+
+
+class DamagedRepositoryError(PermanentError):
+    """What git keeps of a repository cannot be read."""
+
+
+class GitTimeoutError(TransientError):
+    """A git command took too long and was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +107,9 @@ class Git:
         options: Configuration for these calls only, as "name=value".
         environment: Variables for these calls only.
         keep_open: Descriptors that git inherits: a lock that it has to hold even if this process is killed.
+        timeout_seconds: How long a call may take.
+        is_secretive: Whether the call uses a secret: a person's tracing, which would show it, is off, and nothing
+            can ask for another one at the terminal.
     """
 
     folder: Path
@@ -88,17 +117,23 @@ class Git:
     environment: Mapping[str, str] | None = None
     keep_open: tuple[int, ...] = ()
     timeout_seconds: float = TIMEOUT_SECONDS
+    is_secretive: bool = False
 
     def with_options(self, *options: str) -> Git:
         """The same with more configuration."""
         return replace(self, options=(*self.options, *options))
+
+    def with_variables(self, **variables: str) -> Git:
+        """The same with more variables."""
+        return replace(self, environment={**(self.environment or {}), **variables})
 
     def run(self, *arguments: str, stdin: bytes = b"") -> GitAnswer:
         """Run a git command that has to succeed.
 
         Raises:
             PermanentError: when git is missing, or refuses; its own words are in the message.
-            TransientError: when it took too long.
+            DamagedRepositoryError: when it cannot read what it keeps.
+            GitTimeoutError: when it took too long.
         """
         answer = self.ask(*arguments, stdin=stdin)
         if answer.code != 0:
@@ -110,7 +145,7 @@ class Git:
 
         Raises:
             PermanentError: when git is missing.
-            TransientError: when it took too long.
+            GitTimeoutError: when it took too long.
         """
         configured = [part for option in (*_ALWAYS, *self.options) for part in ("-c", option)]
         with TemporaryFile() as given:  # not a pipe: a git that outlives us must not act on half of its input
@@ -120,7 +155,7 @@ class Git:
         try:
             out, err = process.communicate(timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired as error:
-            raise TransientError(
+            raise GitTimeoutError(
                 f"git {arguments[0]} in {self.folder} took longer than {self.timeout_seconds:g} s",
                 kept="The files are written, but not committed",
                 remedy="The next run commits them",
@@ -132,27 +167,31 @@ class Git:
     def refusal(self, answer: GitAnswer, command: str) -> PermanentError:
         """The error for a command that git refused."""
         said = " ".join((answer.complaint or answer.text).split()) or f"exit code {answer.code}"
-        remedy = "Correct what git says; the next run commits the files"
-        if "dubious ownership" in said:
-            allow = f"git config --global --add safe.directory {self.folder}"
-            remedy = f"Run as the folder's owner, or allow it: {allow}"
-        return PermanentError(
+        kind = DamagedRepositoryError if is_damage(answer.complaint) else PermanentError
+        return kind(
             f"git {command} in {self.folder} failed: {said}",
             kept="The files are written, but not committed",
-            remedy=remedy,
+            remedy=self._remedy(said),
         )
 
+    def _remedy(self, said: str) -> str:
+        if "dubious ownership" in said:
+            allow = f"git config --global --add safe.directory {self.folder}"
+            return f"Run as the folder's owner, or allow it: {allow}"
+        known = (remedy for words, remedy in _REMEDIES.items() if words in said)
+        return next(known, "Correct what git says; the next run commits the files")
+
     def _start(self, command: Sequence[str], stdin: IO[bytes]) -> subprocess.Popen[bytes]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _INHERITED}
         try:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**inherited, **_OURS, **(self.environment or {})},
+                env=self._variables(),
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=self.keep_open,
+                start_new_session=self.is_secretive,
             )
         except FileNotFoundError as error:
             if not self.folder.is_dir():
@@ -162,6 +201,20 @@ class Git:
                 kept="The files are written, but not committed",
                 remedy="Install git, or set CPH50_PUBLISH=off",
             ) from error
+
+    def _variables(self) -> dict[str, str]:
+        dropped = (
+            *_INHERITED,
+            *(name for name in os.environ if self.is_secretive and name.startswith(_TRACES)),
+        )
+        inherited = {name: value for name, value in os.environ.items() if name not in dropped}
+        silence = _NO_TRACE if self.is_secretive else {}
+        return {**inherited, **_OURS, **silence, **(self.environment or {})}
+
+
+def is_damage(complaint: str) -> bool:
+    """Whether git complains that it cannot read its own files; what the other side says of its own does not count."""
+    return _DAMAGE.search(complaint) is not None
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -22,10 +22,12 @@ REPOSITORY_TIMEOUT_SECONDS = 300.0
 HAND_EDITED_TIMEOUT_SECONDS = 60.0
 MODEL_TIMEOUT_SECONDS = 600.0
 SPOOL_TIMEOUT_SECONDS = 30.0
+KNOWN_TIMEOUT_SECONDS = 30.0
 POWER_TIMEOUT_SECONDS = 600.0
 # Long enough that a probe by `is_held`, which takes the lock for an instant, is not mistaken for a holder.
 NO_WAIT_SECONDS = 0.5
 REPOSITORY = "repository"
+UPLOADING = "uploading"
 COLLECTOR = "collector"
 HOME_COLLECTOR = "home-collector"
 HAND_EDITED = "hand-edited"
@@ -89,6 +91,28 @@ class Locks:
         """
         with self._hold(REPOSITORY, "the data repository", timeout_seconds) as descriptor:
             yield descriptor
+
+    @contextmanager
+    def uploading(self, timeout_seconds: float) -> Iterator[int]:
+        """Hold the lock of what talks to the remote repository; gives the descriptor that holds it.
+
+        Runs go on committing meanwhile: that takes the repository's lock, which an upload holds for an instant only.
+
+        Raises:
+            LockedError: when another process still uploads after `timeout_seconds`.
+        """
+        with self._hold(UPLOADING, "the upload to the remote repository", timeout_seconds) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def known(self) -> Iterator[None]:
+        """Hold the lock of what is remembered of publications, for an instant.
+
+        Raises:
+            LockedError: when another process still holds it after a while.
+        """
+        with self._hold("known", "what is known of publications", KNOWN_TIMEOUT_SECONDS):
+            yield
 
     @contextmanager
     def run(self, run_id: str, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:

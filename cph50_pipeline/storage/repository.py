@@ -20,11 +20,13 @@ from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.layout import KINDS, PRIVATE
 
 BRANCH = "main"
+EXCLUDED = f"/{PRIVATE}/\n.*.tmp\n"
+"""What of a data root git never sees: what is private, and unfinished writes."""
 _MADE_BY_US = "cph50.initialised"
 _FRESH = ".git.fresh"
 # Without a list of processes to look into, a lock file this old belongs to no living git.
 _STALE_AFTER_SECONDS = 600.0
-_CONFIGURATION = f"""\
+CONFIGURATION = f"""\
 [core]
 \t# git's default leaves new objects to the disk's leisure: a power cut would empty them.
 \tfsync = all
@@ -40,7 +42,7 @@ _CONFIGURATION = f"""\
 [cph50]
 \tinitialised = true
 """
-_OPERATIONS = {
+OPERATIONS = {
     "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick",
     "REVERT_HEAD": "a revert",
@@ -71,7 +73,7 @@ class Repository:
         Raises:
             PermanentError: when there is none, or something else is going on that a commit would disturb.
         """
-        for mark, operation in _OPERATIONS.items():
+        for mark, operation in OPERATIONS.items():
             if (self.git_dir / mark).exists():
                 raise self._not_now(f"{operation} is in progress", "Finish or abort it")
         answer = self.git.ask("symbolic-ref", "--quiet", "--short", "HEAD")
@@ -92,7 +94,7 @@ class Repository:
         Raises:
             TransientError: when a git runs here, or the repository is a person's own and its index is locked.
         """
-        locks = [lock for lock in self._lock_files() if self.is_ours or lock.name == "index.lock"]
+        locks = [lock for lock in lock_files(self.git_dir) if self.is_ours or lock.name == "index.lock"]
         if not locks:
             return
         if not self.is_ours or not all(_is_stale(lock, self.top) for lock in locks):
@@ -104,17 +106,19 @@ class Repository:
         for lock in locks:
             lock.unlink(missing_ok=True)
 
-    def _lock_files(self) -> list[Path]:
-        names = ("index.lock", "HEAD.lock", "packed-refs.lock", "config.lock", "objects/maintenance.lock")
-        named = [self.git_dir / name for name in names if (self.git_dir / name).exists()]
-        return [*named, *self.git_dir.glob("next-index-*.lock"), *(self.git_dir / "refs").rglob("*.lock")]
-
     def _not_now(self, why: str, remedy: str) -> PermanentError:
         return PermanentError(
             f"Nothing can be committed in {self.top}: {why}",
             kept="The files are written, but not committed",
             remedy=f"{remedy}; the next run commits the files",
         )
+
+
+def lock_files(git_dir: Path) -> list[Path]:
+    """The lock files of gits, living or killed, in a repository."""
+    names = ("index.lock", "HEAD.lock", "packed-refs.lock", "config.lock", "objects/maintenance.lock")
+    named = [git_dir / name for name in names if (git_dir / name).exists()]
+    return [*named, *git_dir.glob("next-index-*.lock"), *(git_dir / "refs").rglob("*.lock")]
 
 
 def open_repository(data_root: Path, git: Git) -> Repository:
@@ -131,7 +135,7 @@ def open_repository(data_root: Path, git: Git) -> Repository:
     """
     if (data_root / _FRESH).exists():  # a kill during the making of one
         shutil.rmtree(data_root / _FRESH)
-    found = _find(git)
+    found = find_repository(git)
     is_around = found is None or found.top != data_root.resolve()
     if is_around and (data_root / ".git").exists():
         raise PermanentError(
@@ -141,7 +145,7 @@ def open_repository(data_root: Path, git: Git) -> Repository:
         )
     if found is None or (is_around and _ignores_everything(git)):
         _initialise(data_root, git)
-        found = _find(git)
+        found = find_repository(git)
     if found is None:
         raise PermanentError(
             f"The repository made in {data_root} cannot be read", remedy="Remove its .git folder"
@@ -153,7 +157,12 @@ def open_repository(data_root: Path, git: Git) -> Repository:
     return Repository(own_pace, found.git_dir, found.top, found.is_ours)
 
 
-def _find(git: Git) -> Repository | None:
+def find_repository(git: Git) -> Repository | None:
+    """The repository that a folder belongs to; None when to none.
+
+    Raises:
+        PermanentError: when git cannot say so.
+    """
     answer = git.ask("rev-parse", "--absolute-git-dir", "--show-toplevel")
     if answer.code != 0:
         if "not a git repository" in answer.complaint:
@@ -178,9 +187,9 @@ def _initialise(data_root: Path, git: Git) -> None:
     git.run("init", "--quiet", f"--initial-branch={BRANCH}", "--template=", str(fresh))
     try:
         with (fresh / ".git" / "config").open("a") as config:
-            config.write(_CONFIGURATION)
+            config.write(CONFIGURATION)
         (fresh / ".git" / "info").mkdir(exist_ok=True)
-        (fresh / ".git" / "info" / "exclude").write_text(f"/{PRIVATE}/\n.*.tmp\n")
+        (fresh / ".git" / "info" / "exclude").write_text(EXCLUDED)
         sync_tree(fresh)
         os.rename(fresh / ".git", data_root / ".git")
         fresh.rmdir()
