@@ -40,11 +40,20 @@ class RetryPolicy:
         return wait * (1 + random.uniform(0, self.jitter))
 
 
-def retrying(call: Callable[[], T], *, policy: RetryPolicy, deadline: Deadline) -> T:
+def retrying(
+    call: Callable[[], T],
+    *,
+    policy: RetryPolicy,
+    deadline: Deadline,
+    on: type[TransientError] = TransientError,
+) -> T:
     """The result of `call`, tried again while it fails with a `TransientError` and the time allows.
 
     A wait that the error asks for (`retry_after_seconds`) is honoured. When the next wait would pass the
     deadline the error is raised at once.
+
+    Args:
+        on: Only these errors are worth another try.
 
     Raises:
         TransientError: the last one.
@@ -52,7 +61,7 @@ def retrying(call: Callable[[], T], *, policy: RetryPolicy, deadline: Deadline) 
     failures = count(1)
 
     def backoff(error: Exception) -> bool | float:
-        if not isinstance(error, TransientError):
+        if not isinstance(error, on):
             return False
         wait = max(policy.wait_seconds(next(failures)), error.retry_after_seconds or 0.0)
         return wait if wait < deadline.remaining_seconds else False

@@ -70,6 +70,4 @@ def failure(reply: Reply, asked: str) -> Cph50Error:
             kept=_KEPT,
             remedy="Check CPH50_CHARGEPOINT_DISCOVERY_URL",
         )
-    return PermanentError(
-        what, kept=_KEPT, remedy="Check that this account may see it in ChargePoint's app"
-    )
+    return PermanentError(what, kept=_KEPT, remedy="Check that this account may see it in ChargePoint's app")

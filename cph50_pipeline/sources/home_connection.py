@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from cph50_pipeline.errors import BadInputError, PermanentError
+from cph50_pipeline.errors import PermanentError
+from cph50_pipeline.http.bearer import clean_token
 from cph50_pipeline.http.deadline import Clock, Deadline, DeadlineScope
 from cph50_pipeline.http.exchange import NoReplyError, exchange
 from cph50_pipeline.http.reply import UNAUTHORIZED, Reply, parse_json
@@ -67,7 +68,11 @@ class HomeConnection:
 
     def __init__(self, url: str, token: str, limits: HomeLimits) -> None:
         self._url = httpx.URL(url if url.endswith("/") else f"{url}/")
-        self._token = _clean(token)
+        self._token = clean_token(
+            token,
+            setting="CPH50_HOME_ASSISTANT_TOKEN",
+            remedy="Copy the long-lived access token from Home Assistant again",
+        )
         self._limits = limits
         self._scope = DeadlineScope(limits.monotonic)
         self._tls = ssl.create_default_context()  # honours SSL_CERT_FILE, for certificates of one's own
@@ -174,18 +179,3 @@ class HomeConnection:
     def _count(self) -> None:
         with self._counting:
             self.requests_made += 1
-
-
-def _clean(token: str) -> str:
-    """The token without the white space that pasting brings.
-
-    Raises:
-        BadInputError: it could break out of a header.
-    """
-    cleaned = token.strip()
-    if cleaned and cleaned.isascii() and cleaned.isprintable() and " " not in cleaned:
-        return cleaned
-    raise BadInputError(
-        "CPH50_HOME_ASSISTANT_TOKEN is no token: it is empty, or has spaces or odd characters in it",
-        remedy="Copy the long-lived access token from Home Assistant again",
-    )

@@ -1,0 +1,215 @@
+"""One commit through GitHub's API, begun anew until it stands on the branch: never by force, never twice.
+
+All objects are stored before the branch is moved, and are named by their content: whatever is cut off, the
+branch stands either before the commit or after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
+from cph50_pipeline.storage.github.answers import GitCommit
+from cph50_pipeline.storage.github.api import GitHubApi
+from cph50_pipeline.storage.github.chunks import (
+    LARGEST_FILE_BYTES,
+    PlannedEdit,
+    after,
+    in_chunks,
+    plan,
+    to_upload,
+)
+from cph50_pipeline.storage.github.failures import (
+    EmptyRepositoryError,
+    MissingObjectError,
+    RedoError,
+    UnclearError,
+    damaged_content,
+    oversized_file,
+    withheld_workflows,
+)
+from cph50_pipeline.storage.github.model import Edit, Place, Snapshot
+
+Decide = Callable[[Snapshot], Sequence[Edit]]
+Describe = Callable[[Sequence[Edit]], str]
+_WORKFLOWS = ".github/workflows/"
+_COMMITS_LOOKED_THROUGH = 1000
+
+
+class Looking(Protocol):
+    """Reads the branch."""
+
+    def snapshot(self, known: Snapshot | None = None) -> Snapshot:
+        """The branch as it stands; what is known is not asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A commit that stands on the branch.
+
+    Attributes:
+        commit: Its id.
+        snapshot: The branch as it was last seen.
+        edits: What the commit changed; with the first commit of a repository, what both commits did.
+        link: Where a browser shows it.
+    """
+
+    commit: str
+    snapshot: Snapshot
+    edits: tuple[Edit, ...]
+    link: str
+
+
+@dataclass
+class Attempts:
+    """The attempts at one commit.
+
+    Attributes:
+        api: The repository.
+        place: For errors.
+        look: Reads the branch.
+        decide: What is to be changed of a snapshot.
+        describe: The message of a commit.
+        at: The time of the commit.
+        stored: The ids of contents that GitHub has; kept from one commit to the next.
+        known: The branch as it was last seen.
+        begun: How often the work was begun.
+    """
+
+    api: GitHubApi
+    place: Place
+    look: Looking
+    decide: Decide
+    describe: Describe
+    at: datetime
+    stored: set[str]
+    known: Snapshot | None
+    begun: int = 0
+    _unclear: dict[str, Standing] = field(default_factory=dict)
+    _bases: set[str] = field(default_factory=set)
+    _first: Standing | None = None
+
+    def once(self) -> Standing | None:
+        """Begin anew at the head of the branch; None when nothing differs from it.
+
+        Raises:
+            RedoError: it is to be begun once more.
+            TransientError, PermanentError: it cannot be done, now or at all.
+        """
+        self.begun += 1
+        try:
+            return self._commit()
+        except EmptyRepositoryError as error:  # it was made anew, meanwhile
+            raise _again(error) from error
+
+    def _commit(self) -> Standing | None:
+        snapshot = self.known = self.look.snapshot(self.known)
+        landed = self._landed(snapshot)
+        if landed is not None:
+            return landed
+        edits = self._differences(snapshot)
+        if not edits:
+            return self._first
+        if snapshot.commit is None or snapshot.tree is None:
+            self.known = self._begin_repository(snapshot, edits)
+            return self._commit()
+        tree = self._store_tree(snapshot.tree, edits)
+        if tree == snapshot.tree:
+            return self._first
+        return self._move(snapshot, snapshot.commit, tree, edits)
+
+    def _differences(self, snapshot: Snapshot) -> list[PlannedEdit]:
+        edits = plan(self.decide(snapshot), snapshot.files)
+        for edit in edits:
+            if edit.blob is not None and edit.blob.size > LARGEST_FILE_BYTES:
+                raise oversized_file(edit.path, edit.blob.size, LARGEST_FILE_BYTES, self.place)
+        return edits
+
+    def _begin_repository(self, empty: Snapshot, edits: Sequence[PlannedEdit]) -> Snapshot:
+        """Commit the smallest file, because GitHub stores no objects in a repository without commits."""
+        smallest = min(edits, key=lambda edit: (len(edit.data or b""), edit.path))
+        message = self.describe(_as_edits([smallest]))
+        try:
+            commit = self.api.put_first_file(smallest.path, smallest.data or b"", message, self.at)
+        except TransientError as error:
+            raise _again(error) from error
+        snapshot = Snapshot(commit.sha, commit.tree.sha, after(empty.files, [smallest]))
+        self._first = Standing(commit.sha, snapshot, tuple(_as_edits([smallest])), commit.html_url)
+        return snapshot
+
+    def _store_tree(self, base: str, edits: Sequence[PlannedEdit]) -> str:
+        try:
+            for edit in to_upload(edits, self.stored):
+                self._store_blob(edit)
+            for chunk in in_chunks(edits):
+                base = self._store_chunk(base, chunk)
+        except MissingObjectError:
+            self.stored.clear()
+            raise
+        return base
+
+    def _store_blob(self, edit: PlannedEdit) -> None:
+        if edit.data is None or edit.blob is None:
+            return
+        if self.api.create_blob(edit.data) != edit.blob.id:
+            raise damaged_content(edit.blob.id, self.place)
+        self.stored.add(edit.blob.id)
+
+    def _store_chunk(self, base: str, chunk: Sequence[PlannedEdit]) -> str:
+        try:
+            tree = self.api.create_tree(base, [edit.entry(self.stored) for edit in chunk])
+        except NotFoundError:
+            workflows = [edit.path for edit in chunk if edit.path.startswith(_WORKFLOWS)]
+            if workflows:  # GitHub says no more than "not found" of those
+                raise withheld_workflows(workflows[0], self.place) from None
+            raise
+        self.stored.update(edit.blob.id for edit in chunk if edit.blob is not None)
+        return tree
+
+    def _move(self, base: Snapshot, parent: str, tree: str, edits: Sequence[PlannedEdit]) -> Standing:
+        made = _as_edits(edits)
+        commit = self.api.create_commit(tree, parent, self.describe(made), self.at)
+        standing = self._standing(commit, Snapshot(commit.sha, tree, after(base.files, edits)), made)
+        try:
+            self.api.move_branch(commit.sha)
+        except TransientError as error:
+            if isinstance(error, UnclearError):
+                self._unclear[commit.sha] = standing
+                self._bases.add(parent)
+            raise _again(error) from error
+        return standing
+
+    def _standing(self, commit: GitCommit, snapshot: Snapshot, edits: Sequence[Edit]) -> Standing:
+        earlier = self._first.edits if self._first else ()
+        return Standing(commit.sha, snapshot, (*earlier, *edits), commit.html_url)
+
+    def _landed(self, snapshot: Snapshot) -> Standing | None:
+        """The commit of an earlier attempt whose answer was lost, when it stands on the branch after all."""
+        if not self._unclear or snapshot.commit is None or snapshot.commit in self._bases:
+            return None
+        for number, commit in enumerate(self.api.commits(snapshot.commit)):
+            if commit.id in self._unclear:
+                found = self._unclear[commit.id]
+                return Standing(found.commit, snapshot, found.edits, found.link)
+            if commit.id in self._bases or number == _COMMITS_LOOKED_THROUGH:
+                return None
+        return None
+
+
+def _again(error: Cph50Error) -> RedoError:
+    """A failure after which the branch is looked at anew, because what was asked is not asked twice."""
+    if isinstance(error, RedoError):
+        return error
+    return RedoError(
+        error.message,
+        kept=error.kept,
+        remedy=error.remedy,
+        retry_after_seconds=error.retry_after_seconds if isinstance(error, TransientError) else None,
+    )
+
+
+def _as_edits(edits: Sequence[PlannedEdit]) -> list[Edit]:
+    return [Edit(edit.path, edit.data) for edit in edits]

@@ -1,0 +1,69 @@
+"""What is remembered of a branch on GitHub and of the files here, so that neither is read anew for each publication.
+
+Private, and replaceable: without it one more request is made, and every file is read once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cph50_pipeline.storage.atomic import atomic_write
+from cph50_pipeline.storage.github.model import Snapshot
+from cph50_pipeline.storage.local_files import LocalFile
+from cph50_pipeline.storage.private import make_private_folder
+from cph50_pipeline.storage.published import Blob
+
+_FILE = "publication_github.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is remembered.
+
+    Attributes:
+        snapshot: The branch when it was last seen.
+        here: The published files of the data root when they were last looked at.
+        states: Of the files that tell whether somebody is home: the id of what is published, and its text.
+    """
+
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    here: Mapping[str, LocalFile] = field(default_factory=dict)
+    states: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def state(self, path: str) -> bytes | None:
+        """A state file as it is published; None when it is not, or not known."""
+        known = self.states.get(path)
+        return None if known is None else known[1].encode()
+
+
+def read_memory(private_dir: Path, repository: str) -> Remembered:
+    """What is remembered of a repository; nothing when it was lost, is damaged, or is about another one."""
+    try:
+        document = json.loads((private_dir / _FILE).read_bytes())
+        if document["repository"] != repository:
+            return Remembered()
+        files = {path: Blob(*blob) for path, blob in document["files"].items()}
+        snapshot = Snapshot(document["commit"], document["tree"], files)
+        here = {path: LocalFile(*file) for path, file in document["here"].items()}
+        states = {path: (str(id_), str(text)) for path, (id_, text) in document["states"].items()}
+        return Remembered(snapshot, here, states)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return Remembered()
+
+
+def write_memory(private_dir: Path, repository: str, remembered: Remembered) -> None:
+    """Remember this instead."""
+    snapshot = remembered.snapshot
+    document = {
+        "repository": repository,
+        "commit": snapshot.commit,
+        "tree": snapshot.tree,
+        "files": {path: (blob.id, blob.size) for path, blob in snapshot.files.items()},
+        "here": remembered.here,
+        "states": remembered.states,
+    }
+    data = json.dumps(document, separators=(",", ":")).encode()
+    atomic_write(make_private_folder(private_dir) / _FILE, data, mode=0o600)
