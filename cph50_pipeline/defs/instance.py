@@ -14,7 +14,7 @@ from cph50_pipeline.storage.private import make_private_folder
 
 # A daemon reports every 30 s; Dagster's own limit of half an hour would keep a command waiting for a dead one.
 HEARTBEAT_SECONDS = 90.0
-PROFILE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+PROFILE = Path(__file__).parents[1] / "shipped" / "dagster.yaml"
 
 
 def prepare_home(settings: Settings) -> str:

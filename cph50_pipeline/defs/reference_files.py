@@ -7,7 +7,7 @@ from pathlib import Path
 from cph50_pipeline.defs.store import LABELS_FILE, METERS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.storage.documents import load_json
 
-EXAMPLES = Path(__file__).parents[2] / "data"
+EXAMPLES = Path(__file__).parents[1] / "shipped"
 
 
 def ensure_reference_files(store: Store) -> None:

@@ -188,7 +188,7 @@ def test_neither_data_nor_secrets_are_let_through_to_the_builder() -> None:
     assert let_through & {"!data", "!.env", "!.git", "!*"} == set()
 
 
-def test_the_image_has_the_files_that_the_package_finds_beside_itself(
+def test_the_image_has_the_files_that_the_package_links_to(
     instructions: list[tuple[str, str]],
 ) -> None:
     from cph50_pipeline.defs.instance import PROFILE
@@ -197,7 +197,7 @@ def test_the_image_has_the_files_that_the_package_finds_beside_itself(
     beside = [PROFILE, *EXAMPLES.glob("*.example.json")]
     assert len(beside) == 4
     sources = {(REPOSITORY / source) for source, _ in copied(instructions)}
-    assert [path for path in beside if path not in sources] == []
+    assert [path for path in beside if path.resolve() not in sources] == []
     assert any("--editable ." in arguments for name, arguments in instructions if name == "RUN")
 
 
