@@ -66,16 +66,23 @@ def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 300
 
 @app.command()
 def simulate(
-    port: Annotated[int, typer.Option(help="Port of the simulated services.")] = 8050,
+    port: Annotated[
+        int, typer.Option(help="Port of ChargePoint and Home Assistant; 0 for a free one.")
+    ] = 8050,
+    github_port: Annotated[int | None, typer.Option(help="Port of GitHub; unset, the next one.")] = None,
     plug_in_after: Annotated[float | None, typer.Option(help="Plug a car in after so many seconds.")] = None,
     replay: Annotated[
         Path | None, typer.Option(help="Serve recorded answers of this folder instead.", exists=True)
     ] = None,
+    github_folder: Annotated[
+        Path | None, typer.Option(help="Keep GitHub's repositories in this folder, for the next time.")
+    ] = None,
 ) -> None:
-    """Serve the simulated ChargePoint and Home Assistant until stopped."""
-    from cph50_pipeline.cli.dev import run_simulator
+    """Serve the simulated ChargePoint, Home Assistant and GitHub until stopped."""
+    from cph50_pipeline.cli.dev import SimulatedServices, run_simulator
 
-    run_simulator(load_settings(), port, plug_in_after, replay, output.progress)
+    services = SimulatedServices(port, github_port, plug_in_after, replay, github_folder)
+    run_simulator(load_settings(), services, output.progress)
 
 
 @app.command()

@@ -45,8 +45,8 @@ class RunningSimulator:
         port: 0 picks a free one.
 
     Raises:
-        BadInputError: when there is nothing to replay, or the plug-ins file is not one.
-        OSError: from `start`, when the port is taken.
+        BadInputError: when there is nothing to replay, or the plug-ins file is not one; from `start`, when the port
+            is taken.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class RunningSimulator:
         """Bind the port and answer from a thread of this process.
 
         Raises:
-            OSError: when the port is taken.
+            BadInputError: when the port is taken.
             TransientError: when the server does not come up.
         """
         self._server.start()
@@ -203,10 +203,7 @@ def serve(
     simulator = RunningSimulator(
         household, replay=replay, clock=clock, plug_ins_file=plug_ins_file, host=host, port=port
     )
-    try:
-        simulator.start()
-    except OSError as error:
-        raise BadInputError(f"Port {port} is taken: {error.strerror}", remedy="Choose another one") from error
+    simulator.start()
     try:
         if announce is not None:
             announce(simulator)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cph50_pipeline.errors import TransientError
+from cph50_pipeline.errors import BadInputError, TransientError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -49,10 +49,10 @@ class LoopbackServer:
         """Bind the port and answer from a thread of this process.
 
         Raises:
-            OSError: when the port is taken.
+            BadInputError: when the port is taken.
             TransientError: when the server does not come up.
         """
-        listener = socket.create_server(self._address)
+        listener = self._listen()
         # Connections inherit it. Without it each body waits 40 ms for the acknowledgement of its head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._address = listener.getsockname()[:2]
@@ -76,6 +76,15 @@ class LoopbackServer:
         """Block until the server stops."""
         if self._thread is not None:
             self._thread.join()
+
+    def _listen(self) -> socket.socket:
+        try:
+            return socket.create_server(self._address)
+        except OSError as error:
+            port = self._address[1]
+            raise BadInputError(
+                f"Port {port} is taken: {error.strerror}", remedy="Choose another one"
+            ) from error
 
 
 def _build_server(app: ASGIApp, when_ready: Callable[[], None]) -> uvicorn.Server:

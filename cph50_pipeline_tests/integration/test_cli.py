@@ -298,12 +298,15 @@ def hear_ctrl_c() -> None:
 def test_the_simulator_says_how_to_use_it_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     with start_simulate(tmp_path, "--port", "0") as process:
         assert process.stderr is not None
-        said = [process.stderr.readline() for _ in range(7)]
+        said = [process.stderr.readline() for _ in range(11)]
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=30)
     assert any("CPH50_CHARGEPOINT_DISCOVERY_URL=http://127.0.0.1:" in line for line in said)
     assert any("CPH50_HOME_ASSISTANT_URL=http://127.0.0.1:" in line for line in said)
     assert any("CPH50_HOME_ASSISTANT_TOKEN=" in line for line in said)
+    assert any("CPH50_GITHUB_API_URL=http://127.0.0.1:" in line for line in said)
+    assert any("CPH50_GIT_REMOTE=http://127.0.0.1:" in line for line in said)
+    assert any("CPH50_GITHUB_TOKEN=" in line for line in said)
     assert process.returncode == DONE
     assert "Stopped" in rest
     assert "Traceback" not in rest

@@ -17,6 +17,8 @@ _RAW = "application/vnd.github.raw"
 
 def get_contents(asked: Asked) -> Response:
     """A file, or what is in a folder, at a branch or commit."""
+    if asked.repository.is_empty:
+        raise ApiProblem(404, "This repository is empty.")
     ref = asked.query("ref") or asked.repository.default_branch
     path = asked.parameter("path").strip("/")
     objects = asked.repository.objects

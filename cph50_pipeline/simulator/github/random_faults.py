@@ -11,7 +11,6 @@ from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.github.problems import (
     DOCUMENTATION,
     NO_FAST_FORWARD,
-    RATE_LIMITED,
     SECONDARY_LIMITED,
 )
 
@@ -30,11 +29,15 @@ class RandomFaults:
         self._share = share
         self._random = random.Random(seed)
         self._lock = threading.Lock()
-        self._anywhere = _anywhere({"retry-after": str(retry_after_seconds)})
+        waiting = {"retry-after": str(retry_after_seconds)}
+        self._of_git = [_refusal(429, SECONDARY_LIMITED, waiting), *_ANYWHERE]
+        self._of_api = [_refusal(403, SECONDARY_LIMITED, waiting), *self._of_git]
 
     def draw(self, operation: str) -> tuple[Fault, ...]:
         """What goes wrong with the next request; mostly nothing."""
-        kinds = self._anywhere + (_CONFLICTS if operation in _MOVES_A_BRANCH else [])
+        kinds = self._of_git if operation.startswith("git_") else self._of_api
+        if operation in _MOVES_A_BRANCH:
+            kinds = kinds + _CONFLICTS
         with self._lock:
             is_hit = self._random.random() < self._share
             return (self._random.choice(kinds),) if is_hit else ()
@@ -45,18 +48,13 @@ def _refusal(status_code: int, message: str, headers: Mapping[str, str] | None =
     return Fault(kind="status", status_code=status_code, headers=dict(headers or {}), body=json.dumps(body))
 
 
-def _anywhere(waiting: Mapping[str, str]) -> list[Fault]:
-    return [
-        _refusal(403, SECONDARY_LIMITED, waiting),
-        _refusal(429, RATE_LIMITED, waiting),
-        Fault(kind="status", status_code=500),
-        Fault(kind="status", status_code=502),
-        Fault(kind="status", status_code=503),
-        Fault(kind="hang_up"),
-        Fault(kind="unanswered"),
-        Fault(kind="truncated"),
-        Fault(kind="delay", delay_seconds=0.05),
-    ]
-
-
+_ANYWHERE = [
+    Fault(kind="status", status_code=500),
+    Fault(kind="status", status_code=502),
+    Fault(kind="status", status_code=503),
+    Fault(kind="hang_up"),
+    Fault(kind="unanswered"),
+    Fault(kind="truncated"),
+    Fault(kind="delay", delay_seconds=0.05),
+]
 _CONFLICTS = [_refusal(422, NO_FAST_FORWARD), _refusal(409, "Conflict")]

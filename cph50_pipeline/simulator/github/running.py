@@ -152,7 +152,7 @@ class RunningGitHub:
         """Bind the port and answer from a thread of this process.
 
         Raises:
-            OSError: when the port is taken.
+            BadInputError: when the port is taken.
             TransientError: when the server does not come up.
         """
         self._server.start()
