@@ -66,6 +66,11 @@ class GitHubRepository(Client[GitHubConnection]):
         """The repository as "owner/name"."""
         return self._connection.place.repository
 
+    @property
+    def branch(self) -> str:
+        """The name of the branch."""
+        return self._connection.place.branch
+
     def head(self) -> str | None:
         """The commit that the branch stands at; None before the first. Errors as of `Published`."""
         return self._api.head()
