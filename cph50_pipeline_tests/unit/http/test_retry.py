@@ -80,3 +80,14 @@ def test_waits_double_up_to_the_longest_and_jitter_only_lengthens_them(failures:
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None) -> None:
     assert parse_retry_after(header, NOW) == seconds
+
+
+class _WorthAnotherTryError(TransientError):
+    """One kind of what may pass."""
+
+
+def test_only_the_chosen_errors_are_tried_again() -> None:
+    call, calls = failing([_WorthAnotherTryError("once"), TransientError("twice")])
+    with pytest.raises(TransientError, match="twice"):
+        retrying(call, policy=QUICK, deadline=Deadline(60), on=_WorthAnotherTryError)
+    assert len(calls) == 2
