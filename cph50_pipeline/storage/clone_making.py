@@ -141,7 +141,8 @@ class CloneFolder:
     def _take_over(self, git: Git, fresh: Git) -> None:
         """Bring along the history of a damaged clone, as far as it can be read, else that of the data root."""
         damaged = self.private_dir / DAMAGED
-        if damaged.exists():
+        if damaged.is_dir():
+            self._make_recognisable(damaged)
             _copy(fresh, damaged, self.known_ref, self.known_ref)
             if _copy(fresh, damaged, self.branch_ref, self.branch_ref):
                 return
@@ -150,6 +151,13 @@ class CloneFolder:
         own = find_repository(git)
         if own is not None and own.is_ours and own.head() is not None:
             _copy(fresh, own.git_dir, "HEAD", self.branch_ref)
+
+    def _make_recognisable(self, damaged: Path) -> None:
+        """Put in place the few files without which git sees no repository, however sound its objects are."""
+        for name in ("objects", "refs"):
+            (damaged / name).mkdir(exist_ok=True)
+        (damaged / "HEAD").write_text(f"ref: {self.branch_ref}\n")
+        (damaged / "config").write_text(CONFIGURATION)
 
     # --- mended ---
 

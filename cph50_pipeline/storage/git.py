@@ -47,6 +47,8 @@ _INHERITED = (
 )
 _OURS = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "LC_ALL": "C"}
 _TRACES = ("GIT_TRACE", "GIT_CURL_VERBOSE")
+# There are secrets among our settings, which a git that needs none could only betray.
+_SETTINGS = ("CPH50_",)
 # A person's configuration may switch these on, too.
 _NO_TRACE = {"GIT_TRACE2": "0", "GIT_TRACE2_EVENT": "0", "GIT_TRACE2_PERF": "0"}
 _DAMAGE = re.compile(
@@ -108,8 +110,8 @@ class Git:
         environment: Variables for these calls only.
         keep_open: Descriptors that git inherits: a lock that it has to hold even if this process is killed.
         timeout_seconds: How long a call may take.
-        is_secretive: Whether the call uses a secret: a person's tracing, which would show it, is off, and nothing
-            can ask for another one at the terminal.
+        is_secretive: Whether the call uses a secret from our settings: a person's tracing, which would show it, is
+            off, and nothing can ask for another one at the terminal.
     """
 
     folder: Path
@@ -203,11 +205,12 @@ class Git:
             ) from error
 
     def _variables(self) -> dict[str, str]:
-        dropped = (
-            *_INHERITED,
-            *(name for name in os.environ if self.is_secretive and name.startswith(_TRACES)),
-        )
-        inherited = {name: value for name, value in os.environ.items() if name not in dropped}
+        dropped = _TRACES if self.is_secretive else _SETTINGS
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _INHERITED and not name.startswith(dropped)
+        }
         silence = _NO_TRACE if self.is_secretive else {}
         return {**inherited, **_OURS, **silence, **(self.environment or {})}
 

@@ -71,7 +71,7 @@ _MEANINGS = (
         r"Authentication failed|could not read (Username|Password)|error: 401|Bad credentials",
         PermanentError,
         "{remote} does not accept {token}",
-        "Set it to a token that is valid and has the permission Contents: read and write",
+        "Set CPH50_GITHUB_TOKEN to a valid token with the permission Contents: read and write",
     ),
     _Meaning(
         r"error: 403|Permission to .* denied|access .* not granted|not accessible by personal access token",

@@ -54,6 +54,13 @@ class PushedHousehold:
             inside.run("commit", "--quiet", "--only", f"--message={message or ' '.join(paths)}", "--", *paths)
             return inside.run("rev-parse", "HEAD").text
 
+    def differs(self, path: str) -> bool:
+        """Whether a file is other than in the last commit, or has never been committed."""
+        with self.locks.repository() as descriptor:
+            inside = self.clone.open(Git(self.data_root, keep_open=(descriptor,))).git
+            committed = inside.ask("cat-file", "blob", f"HEAD:{path}")
+        return committed.code != 0 or committed.out != (self.data_root / path).read_bytes()
+
     def upload(self) -> Uploaded | None:
         return self.clone.upload(self._note, self.deadline_seconds)
 
