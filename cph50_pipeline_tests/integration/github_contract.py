@@ -16,13 +16,14 @@ from urllib.parse import parse_qsl
 
 from openapi_schema_validator import OAS30Validator
 
+from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.github import RunningGitHub
 from cph50_pipeline.simulator.github.state import Exchange
 
 DESCRIPTION = json.loads(Path(__file__).with_name("github_openapi.json").read_text("utf-8"))
 _BASIC_ERROR = {"$ref": "#/components/schemas/basic-error"}
 _REFUSED = (400, 422)
-_MANY_SEGMENTS = frozenset({"path", "ref"})
+_SEGMENTS = {"path": ".*", "ref": ".+"}
 
 Part = Mapping[str, Any]
 
@@ -53,10 +54,10 @@ class Contract:
 
 
 @contextmanager
-def checked_github(root: Path) -> Iterator[RunningGitHub]:
+def checked_github(root: Path, clock: SimulatedClock | None = None) -> Iterator[RunningGitHub]:
     """A stand-in whose every exchange is checked; at the end, what contradicts the description is raised."""
     contract = Contract()
-    with RunningGitHub(root) as hub:
+    with RunningGitHub(root, clock=clock) as hub:
         hub.on_exchange = contract.check
         yield hub
     if contract.violations:
@@ -129,7 +130,8 @@ def _routes() -> list[tuple[re.Pattern[str], Part]]:
 
 
 def _pattern(path: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda found: ".+" if found[1] in _MANY_SEGMENTS else "[^/]+", path)
+    """Paths and references hold slashes, and the path of the uppermost folder is empty."""
+    return re.sub(r"\{(\w+)\}", lambda found: _SEGMENTS.get(found[1], "[^/]+"), path)
 
 
 def _resolved(part: Part) -> Part:

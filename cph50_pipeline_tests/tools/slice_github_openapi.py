@@ -67,13 +67,16 @@ def _bare(part: Any, *, names_are_free: bool = False) -> Any:
         for key, value in part.items()
         if names_are_free or (key not in _PROSE and not key.startswith("x-"))
     }
-    return bare if names_are_free else _with_null_among_alternatives(bare)
+    return bare if names_are_free else _with_plain_alternatives(bare)
 
 
-def _with_null_among_alternatives(schema: dict[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.0 knows `nullable` beside a type only; GitHub writes it beside alternatives, too."""
-    is_meant = schema.get("nullable") is True and "type" not in schema and "oneOf" in schema
-    return {**schema, "oneOf": [*schema["oneOf"], {"enum": [None]}]} if is_meant else schema
+def _with_plain_alternatives(schema: dict[str, Any]) -> dict[str, Any]:
+    """What GitHub means by alternatives: they overlap, though it writes `oneOf`, and `nullable` beside them counts."""
+    if "oneOf" not in schema:
+        return schema
+    null = [{"enum": [None]}] if schema.get("nullable") and "type" not in schema else []
+    rest = {key: value for key, value in schema.items() if key not in ("oneOf", "discriminator")}
+    return {**rest, "anyOf": [*schema["oneOf"], *null]}
 
 
 def _references(part: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from cph50_pipeline.simulator.github.commits import CommitContent, Person
 from cph50_pipeline.simulator.github.rate import RateState
@@ -155,10 +156,11 @@ class Answers:
         }
 
     def _content(self, path: str, ref: str, kind: str, object_id: str, size: int) -> JsonObject:
-        url = f"{self.api}/contents/{path}?ref={ref}"
+        place = quote(path)
+        url = f"{self.api}/contents/{place}?ref={quote(ref)}"
         is_file = kind == "file"
         git_url = f"{self.api}/git/{'blobs' if is_file else 'trees'}/{object_id}"
-        html_url = f"{self.web}/{'blob' if is_file else 'tree'}/{ref}/{path}"
+        html_url = f"{self.web}/{'blob' if is_file else 'tree'}/{quote(ref)}/{place}"
         return {
             "name": path.rpartition("/")[2],
             "path": path,
@@ -167,7 +169,7 @@ class Answers:
             "url": url,
             "html_url": html_url,
             "git_url": git_url,
-            "download_url": f"{self.web}/raw/{ref}/{path}" if is_file else None,
+            "download_url": f"{self.web}/raw/{quote(ref)}/{place}" if is_file else None,
             "type": kind,
             "_links": {"self": url, "git": git_url, "html": html_url},
         }
