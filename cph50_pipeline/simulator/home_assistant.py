@@ -51,6 +51,8 @@ _DAY = timedelta(days=1)
 _ENTITY_ID = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
 _INVALID_TOKEN = "Invalid access token or password"
 
+_CUTS = ("hang_up", "unanswered")  # the same to who only reads
+
 Handler = Callable[[Request], Response]
 
 
@@ -151,7 +153,7 @@ class _HomeAssistant:
         if fault is not None and fault.kind == "status":
             await socket.send_denial_response(Response(fault.body, fault.status_code, fault.headers))
             raise ClientDisconnected  # or uvicorn takes the refused handshake for a forgotten one, and logs it
-        if self._is_down() or (fault is not None and fault.kind == "hang_up"):
+        if self._is_down() or (fault is not None and fault.kind in _CUTS):
             await _hang_up(socket)
         else:
             await socket.accept()
@@ -190,7 +192,7 @@ class _HomeAssistant:
         faults = self._simulator.faults.take(operation)
         await asyncio.sleep(delay_seconds(faults))
         fault = breaking(faults)
-        if self._is_down() or (fault is not None and fault.kind == "hang_up"):
+        if self._is_down() or (fault is not None and fault.kind in _CUTS):
             await _hang_up(socket)
             raise WebSocketDisconnect
         answer = await run_in_threadpool(self._result, id_, kind, command)

@@ -237,7 +237,7 @@ def test_faults_break_commands(simulator: RunningSimulator, socket: ClientConnec
     assert refused["error"]["code"] == "unknown_error"
     with pytest.raises(json.JSONDecodeError):
         say(socket, {"id": 2, "type": "ping"})
-    simulator.faults.add(Fault(kind="hang_up", operation="ha_command"))
+    simulator.faults.add(Fault(kind="unanswered", operation="ha_command"))
     with pytest.raises(ConnectionClosed):
         say(socket, {"id": 3, "type": "ping"})
 

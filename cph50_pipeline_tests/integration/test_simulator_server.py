@@ -144,7 +144,7 @@ def test_a_status_fault_carries_its_headers_and_passes(
     assert ask(client).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["hang_up", "truncated"])
+@pytest.mark.parametrize("kind", ["hang_up", "unanswered", "truncated"])
 def test_a_cut_connection_is_a_protocol_error_and_passes(
     simulator: RunningSimulator, client: httpx.Client, kind: str
 ) -> None:

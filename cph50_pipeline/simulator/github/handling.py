@@ -5,7 +5,7 @@ Imported only when a server starts, because of Starlette.
 
 from __future__ import annotations
 
-import hashlib
+import secrets
 from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
 
@@ -62,9 +62,8 @@ class Handling:
         """Add the headers that every answer has, except those that a fault set."""
         token = bearer_token(request.headers.get("authorization", ""))
         access = self._state.access(token)
-        number = len(self._state.requests)
         headers = self._state.rates.show(token if access is not None else None).headers()
-        headers["x-github-request-id"] = hashlib.sha256(b"%d" % number).hexdigest()[:32].upper()
+        headers["x-github-request-id"] = secrets.token_hex(16).upper()
         headers["x-github-media-type"] = "github.v3; format=json"
         headers["date"] = format_datetime(self._state.clock.now(), usegmt=True)
         if access is not None and access.classic_scopes is not None:

@@ -96,8 +96,14 @@ class ObjectStore:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env=git_environment(),
             )
         return self._reader
+
+
+def git_environment() -> dict[str, str]:
+    """This process's environment without what would point git to another repository."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.simulator.github.commits import CommitContent, parse_commit
-from cph50_pipeline.simulator.github.objects import ObjectStore
+from cph50_pipeline.simulator.github.objects import ObjectStore, git_environment
 
 BRANCHES = "refs/heads/"
 _NOTHING = "0" * 40
@@ -153,11 +152,6 @@ class BareRepository:
     def _run(self, arguments: Iterable[str]) -> subprocess.CompletedProcess[str]:
         command = ["git", "--git-dir", str(self.git_dir), "-c", "core.quotePath=false", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=git_environment())
-
-
-def git_environment() -> dict[str, str]:
-    """This process's environment without what would point git to another repository."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _listed(line: str) -> ListedEntry:

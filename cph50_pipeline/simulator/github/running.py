@@ -96,6 +96,8 @@ class RunningGitHub:
     def create_repository(self, name: str, branch: str = "main", *, private: bool = True) -> Path:
         """Serve `owner/name`, empty unless its folder was there before, and return its folder."""
         git_dir = self._state.root / f"{name}.git"
+        if name in self._state.repositories:
+            self._state.repositories[name].close()
         self._state.repositories[name] = BareRepository(name, git_dir, default_branch=branch, private=private)
         install_hook(git_dir)
         return git_dir

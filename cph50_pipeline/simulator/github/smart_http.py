@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Route
 from cph50_pipeline.simulator.github.access import NOBODY, Access, basic_password
 from cph50_pipeline.simulator.github.asked import LOGIN
 from cph50_pipeline.simulator.github.handling import Handling
-from cph50_pipeline.simulator.github.repository import BareRepository, git_environment
+from cph50_pipeline.simulator.github.objects import git_environment
+from cph50_pipeline.simulator.github.repository import BareRepository
 from cph50_pipeline.simulator.github.state import HubState
 
 _REPOSITORY = "/{owner}/{repo}.git"
