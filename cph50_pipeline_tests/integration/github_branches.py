@@ -12,7 +12,8 @@ from pathlib import Path
 
 from cph50_pipeline.http.retry import RetryPolicy
 from cph50_pipeline.simulator.github import RunningGitHub
-from cph50_pipeline.storage.github.committing import GitHubLimits, GitHubRepository
+from cph50_pipeline.storage.github.committing import GitHubRepository
+from cph50_pipeline.storage.github.connection import GitHubLimits
 from cph50_pipeline.storage.github.model import Edit, Made, Snapshot
 from cph50_pipeline.storage.github.pace import WritingLimits
 

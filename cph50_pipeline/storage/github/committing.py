@@ -22,8 +22,6 @@ from cph50_pipeline.storage.github.failures import RedoError, unknown_commit
 from cph50_pipeline.storage.github.model import Edit, Made, Place, Snapshot
 from cph50_pipeline.storage.published import Blob, Commit
 
-__all__ = ["Edit", "GitHubLimits", "GitHubRepository", "Made", "Snapshot"]
-
 _COMMIT_ID = re.compile(r"[0-9a-f]{4,40}")
 
 
