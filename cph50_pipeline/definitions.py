@@ -19,9 +19,11 @@ from cph50_pipeline.defs.assets.vehicles import build_release_gate, build_vehicl
 from cph50_pipeline.defs.checks import build_checks
 from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
 from cph50_pipeline.defs.io_manager import build_io_manager
-from cph50_pipeline.defs.jobs import build_jobs
+from cph50_pipeline.defs.jobs import PUBLISH_JOB, build_jobs
 from cph50_pipeline.defs.partitions import monthly_partitions
 from cph50_pipeline.defs.power_sensor import build_power_sensor
+from cph50_pipeline.defs.publication_sensor import build_publication_check, build_publication_sensor
+from cph50_pipeline.defs.publish_job import build_publish_job
 from cph50_pipeline.defs.publishing import build_store_resource
 from cph50_pipeline.defs.resources import ChargePoint, HomeAssistant
 from cph50_pipeline.defs.retention_job import build_retention_job
@@ -43,7 +45,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
         resources: Replaces resources by key: `chargepoint`, `home_assistant`, `store`, `io_manager`.
     """
     partitions = monthly_partitions(settings)
-    jobs = build_jobs()
+    jobs = {**build_jobs(), PUBLISH_JOB: build_publish_job(settings)}
     return dg.Definitions(
         assets=[
             *build_charging_assets(partitions),
@@ -52,7 +54,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             *build_report_assets(),
             *build_external_assets(),
         ],
-        asset_checks=[*build_checks(), build_release_gate()],
+        asset_checks=[*build_checks(), build_release_gate(), build_publication_check(settings)],
         jobs=[*jobs.values(), build_retention_job(settings)],
         schedules=build_schedules(settings),
         sensors=[
@@ -60,6 +62,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             build_hand_edited_sensor(settings, jobs),
             build_training_sensor(settings, jobs),
             build_power_sensor(settings, jobs),
+            build_publication_sensor(settings, jobs[PUBLISH_JOB]),
         ],
         resources={
             "chargepoint": ChargePoint.of(settings),

@@ -165,14 +165,16 @@ class Settings(BaseSettings):
     @field_validator("github_repository")
     @classmethod
     def _owner_and_name(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]*/(?!\.{1,2}$)[0-9A-Za-z_.-]+", value):
+        if value and not is_owner_and_name(value):
             raise ValueError(f"'{value}' is not a repository; write it as owner/name")
         return value
 
     @field_validator("github_branch")
     @classmethod
     def _a_branch(cls, value: str) -> str:
-        if not re.fullmatch(r"(?!.*(?://|\.\.|@\{|\.lock(?:/|$)|/$|\.$))[0-9A-Za-z_][0-9A-Za-z_./@{}+-]*", value):
+        if not re.fullmatch(
+            r"(?!.*(?://|\.\.|@\{|\.lock(?:/|$)|/$|\.$))[0-9A-Za-z_][0-9A-Za-z_./@{}+-]*", value
+        ):
             raise ValueError(f"'{value}' is not the name of a branch")
         return value
 
@@ -267,6 +269,11 @@ class Settings(BaseSettings):
 def is_object_store(root: str) -> bool:
     """Whether a data root is a URL of an object store rather than a folder."""
     return "://" in root
+
+
+def is_owner_and_name(text: str) -> bool:
+    """Whether a text names a repository as GitHub does: owner/name."""
+    return re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]*/(?!\.{1,2}$)[0-9A-Za-z_.-]+", text) is not None
 
 
 def load_settings(**changes: object) -> Settings:

@@ -125,18 +125,5 @@ def build_jobs() -> dict[str, Job]:
             description="The house's meters: take in what they said, roll the months up, and the windows over them.",
             op_retry_policy=PERSISTENT,
         ),
-        publish_job,
     ]
     return {job.name: job for job in jobs}
-
-
-@dg.op(required_resource_keys={"store"}, description="Writes nothing: the run's end commits what differs.")
-def publish_what_differs(context: dg.OpExecutionContext) -> None:
-    """Let the run's store commit, at the run's end, what no run has committed yet."""
-    context.log.info("What differs from the last commit is committed when this run ends")
-
-
-@dg.job(name=PUBLISH_JOB, description="Commit what no run has committed yet.")
-def publish_job() -> None:
-    """Commit what no run has committed yet."""
-    publish_what_differs()

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from logging import Logger
 
 import dagster as dg
-from dagster import RunsFilter
 
 from cph50_pipeline.charging.activity import is_news, open_sessions
 from cph50_pipeline.charging.answers import ChargingStatus
@@ -29,26 +28,22 @@ from cph50_pipeline.civil_time import format_instant, from_epoch_ms, month_of, s
 from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
 from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
-from cph50_pipeline.defs.due_months import NOT_FINISHED
-from cph50_pipeline.defs.jobs import PUBLISH_JOB, SESSION_JOB, Job, update_run_config
+from cph50_pipeline.defs.jobs import SESSION_JOB, Job, update_run_config
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
-from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import STATE_FILE, Store
 from cph50_pipeline.defs.updating import UpdateConfig
-from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
-from cph50_pipeline.settings import PublishMode, Settings
+from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
+from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
 
 SESSION_ID_FILE = ".last_session_id.json"
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
-REPOSITORY_SECONDS = 2.0
 LOOK_BACK = timedelta(days=3)
 LOOK_EVERY = timedelta(hours=1)
 SUBJECT_TAG = "cph50/subject"
 PURPOSE_TAG = "cph50/purpose"
 SESSION_TAG = "cph50/session"
-PUBLICATION_TAGS = {PURPOSE_TAG: "publication"}
 
 
 @dataclass(frozen=True)
@@ -208,7 +203,7 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
 
     @dg.sensor(
         name="charger_sensor",
-        jobs=[jobs[SESSION_JOB], jobs[PUBLISH_JOB]],
+        job=jobs[SESSION_JOB],
         minimum_interval_seconds=settings.poll_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks at the charger; collects a session that is not stored, completes one that has ended.",
@@ -225,8 +220,6 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         except TransientError as error:
             return dg.SkipReason(f"{error} What is stored stays; the next tick tries again.")
         requests = [w.request() for w in tick.wishes if may_start(attempts(context.instance, w.tags), now)]
-        if not requests and _is_publication_due(context.instance, store, settings, now, context.log):
-            requests.append(dg.RunRequest(job_name=PUBLISH_JOB, tags=PUBLICATION_TAGS))
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(_sentence(tick)),
@@ -235,24 +228,6 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         )
 
     return charger_sensor
-
-
-def _is_publication_due(
-    instance: dg.DagsterInstance, store: Store, settings: Settings, now: datetime, log: Logger
-) -> bool:
-    """Whether something waits for a commit that no run is about to make: a state, or what a killed run left."""
-    if settings.publish_mode is PublishMode.OFF:
-        return False
-    unfinished = RunsFilter(statuses=NOT_FINISHED)
-    if instance.get_run_records(filters=unfinished, limit=1):
-        return False
-    try:
-        if not publisher_of(settings, store).has_changes(now, timeout_seconds=REPOSITORY_SECONDS):
-            return False
-    except Cph50Error as error:
-        log.warning(f"{error} What waits for a commit waits for the next tick.")
-        return False
-    return may_start(attempts(instance, PUBLICATION_TAGS), now)
 
 
 def _sentence(tick: Tick) -> str:

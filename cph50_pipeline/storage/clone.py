@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.http.retry import RetryPolicy, retrying
-from cph50_pipeline.storage.clone_making import CloneFolder, commit_at, forget_staged
+from cph50_pipeline.storage.clone_making import CloneFolder, forget_staged
 from cph50_pipeline.storage.exchange import Exchange
 from cph50_pipeline.storage.git import DamagedRepositoryError, Git
 from cph50_pipeline.storage.git_objects import (
@@ -125,8 +125,31 @@ class Clone:
         if not self._folder.git_dir.is_dir():
             return ()
         git = self._folder.inside(Git(self._folder.data_root))
-        head = commit_at(git, self._folder.branch_ref)
-        return _commits(git, head, commit_at(git, self._folder.known_ref)) if head else ()
+        head, known = self._folder.standing(git)
+        return _commits(git, head, known) if head else ()
+
+    def pending_files(self) -> tuple[str, ...]:
+        """The files that the commits change which are not known to be in the remote repository, sorted.
+
+        Raises:
+            DamagedRepositoryError: when the clone cannot be read.
+        """
+        if not self._folder.git_dir.is_dir():
+            return ()
+        git = self._folder.inside(Git(self._folder.data_root))
+        head, known = self._folder.standing(git)
+        if head is None:
+            return ()
+        return tuple(sorted(change.path for change in tree_changes(git, known or empty_tree(git), head)))
+
+    def message(self, commit: str) -> str:
+        """The whole message of a commit.
+
+        Raises:
+            PermanentError: when there is no such commit.
+        """
+        git = self._folder.inside(Git(self._folder.data_root))
+        return git.run("log", "-1", "--format=%B", commit).text.rstrip("\n") + "\n"
 
     def upload(
         self, before_replay: Callable[[Sequence[Arrival]], None], deadline_seconds: float
@@ -214,19 +237,19 @@ class _Upload:
 
     @contextmanager
     def _alone(self) -> Iterator[Git]:
-        """Git in the clone, mended, while no run commits."""
+        """Git in the clone, while no run commits."""
         with self.locks.repository(self.deadline.remaining_seconds) as descriptor:
-            yield self.folder.open(Git(self.folder.data_root, keep_open=(descriptor,))).git
+            yield self._git(descriptor)
 
     def _prepare(self) -> None:
-        with self._alone():
-            pass
+        with self._alone() as git:
+            self.folder.open(git)
 
     def _arrivals(self, there: str | None) -> list[Arrival]:
         """What others changed since the remote branch was last seen, as far as our last commit has it otherwise."""
         git = self._git()
-        head, known = commit_at(git, self.folder.branch_ref), commit_at(git, self.folder.known_ref)
-        if there is None or (head is not None and _is_below(git, there, head)):
+        head, known = self.folder.standing(git)
+        if there in (None, known) or (head is not None and _is_below(git, there, head)):
             return []
         base = _last_seen(git, there, head, known)
         changed = tree_changes(git, base or empty_tree(git), there)
@@ -239,22 +262,28 @@ class _Upload:
     def _rebuild(self, there: str | None) -> str | None:
         """Put our branch on top of the remote one; returns where it stands then."""
         with self._alone() as git:
-            head, known = commit_at(git, self.folder.branch_ref), commit_at(git, self.folder.known_ref)
+            head, known = self.folder.standing(git)
             if there is None:
                 return head
+            if head is not None and _is_below(git, there, head):
+                self._move(git, [(self.folder.known_ref, there, known)])
+                return head
+            self.folder.open(git)  # a commit that was killed since may be in the way
             tip = self._on_top(git, head, known, there)
-            moves = [(self.folder.branch_ref, tip, head), (self.folder.known_ref, there, known)]
-            _move(git, [(ref, new, old) for ref, new, old in moves if new != old])
-            if tip != head:
-                forget_staged(git)
+            self._move(git, [(self.folder.branch_ref, tip, head), (self.folder.known_ref, there, known)])
+            forget_staged(git)
             return tip
 
     def _on_top(self, git: Git, head: str | None, known: str | None, there: str) -> str:
         if head is None:
             return there
-        if _is_below(git, there, head):
-            return head
         return replay(git, _commits(git, head, there, known), there, _commits(git, there, head))
+
+    def _move(self, git: Git, moves: Sequence[tuple[str, str, str | None]]) -> None:
+        """Move references together or not at all: each to a commit, from where it stands (None: it is new)."""
+        told = "".join(f"update {ref} {new} {old or ABSENT}\n" for ref, new, old in moves if new != old)
+        if told:
+            git.run("update-ref", "--stdin", stdin=told.encode())
 
     def _remember(self, tip: str) -> None:
         with self._alone() as git:
@@ -299,10 +328,3 @@ def _last_seen(git: Git, there: str, head: str | None, known: str | None) -> str
 
 def _content(git: Git, entry: TreeEntry | None) -> bytes | None:
     return next(read_objects(git, [entry.id])).data if entry else None
-
-
-def _move(git: Git, moves: Sequence[tuple[str, str, str | None]]) -> None:
-    """Move references together or not at all: each to a commit, from where it stands (None: it is new)."""
-    told = "".join(f"update {ref} {new} {old or ABSENT}\n" for ref, new, old in moves)
-    if told:
-        git.run("update-ref", "--stdin", stdin=told.encode())

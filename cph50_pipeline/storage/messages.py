@@ -1,7 +1,8 @@
-"""The words of a commit: what changed, in which months, by which run. Values in, text out."""
+"""The words of a commit: what changed, in which months, by which run. Values in, text out, and back."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ _KINDS_NAMED = 3
 _SPANS_NAMED = 3
 _FILES_NAMED = 100
 _VERBS = {"A": "Add", "D": "Remove"}
+_FILE_COUNT = re.compile(r" \((\d+) files?\)$")
+_TRAILER = re.compile(r"(Months|Run|Job): (.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,47 @@ class RunInfo:
         run_id: Dagster's id of the run, or of the command that wrote the files.
         job_name: What ran.
         reason: Why it ran, in words; empty when there is nothing to say.
+        earlier: The runs before it whose files are in the commit as well.
     """
 
     run_id: str
     job_name: str
     reason: str = ""
+    earlier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a commit's message says; a person's own has a subject alone.
+
+    Attributes:
+        subject: What changed, in one line.
+        file_count: How many files; None where it does not say so.
+        months: Of which months, in words.
+        run_id: By which run.
+        job_name: What ran.
+    """
+
+    subject: str
+    file_count: int | None = None
+    months: str = ""
+    run_id: str = ""
+    job_name: str = ""
+
+
+def read_message(message: str) -> Told:
+    """What a message says that `commit_message` made, or a person wrote."""
+    lines = message.strip().splitlines() or [""]
+    trailers = filter(None, map(_TRAILER.fullmatch, _last_paragraph(lines)))
+    told = {match[1]: match[2] for match in trailers}
+    counted = _FILE_COUNT.search(lines[0])
+    return Told(
+        subject=lines[0],
+        file_count=int(counted[1]) if counted and "Run" in told else None,
+        months=told.get("Months", ""),
+        run_id=told.get("Run", ""),
+        job_name=told.get("Job", ""),
+    )
 
 
 def commit_message(changes: Sequence[Change], run: RunInfo) -> str:
@@ -98,8 +137,14 @@ def _file_list(changes: Sequence[Change]) -> str:
 
 def _trailers(changes: Sequence[Change], run: RunInfo) -> str:
     months = _months_in_words(_months(changes))
-    trailers = {"Months": months, "Run": _one_line(run.run_id), "Job": _one_line(run.job_name)}
-    return "\n".join(f"{name}: {value}" for name, value in trailers.items() if value)
+    runs = [("Run", _one_line(run_id)) for run_id in (*run.earlier, run.run_id)]
+    trailers = [("Months", months), *runs, ("Job", _one_line(run.job_name))]
+    return "\n".join(f"{name}: {value}" for name, value in trailers if value)
+
+
+def _last_paragraph(lines: Sequence[str]) -> Sequence[str]:
+    blanks = [number for number, line in enumerate(lines) if not line.strip()]
+    return lines[blanks[-1] + 1 :] if blanks else ()
 
 
 def _one_line(text: str) -> str:

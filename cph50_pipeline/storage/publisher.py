@@ -1,34 +1,19 @@
-"""The publisher: what a run wrote becomes one git commit.
+"""What every way of publishing has in common: what runs wrote becomes commits, and these get to where they are read.
 
-It looks at what differs from the last commit, not at what it is told was written: so a run also commits what
-an earlier one wrote and could not commit. Only the files that `layout` knows are ever touched.
+The ways are `git_publisher` (a commit in the data root), `push_publisher` (the same, pushed) and `github_publisher`
+(GitHub's API). Each looks at what differs from what is published, not at what it is told was written: so it also
+publishes what an earlier run wrote and could not. Only the files that `layout` knows are ever touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
-from cph50_pipeline.errors import BadInputError, PermanentError
-from cph50_pipeline.storage.damage import is_damaged
-from cph50_pipeline.storage.git import Git
-from cph50_pipeline.storage.layout import NIGHTLY, SAMPLED, Cause, Group, kind_of, published_places
-from cph50_pipeline.storage.locks import (
-    POWER,
-    REPOSITORY_TIMEOUT_SECONDS,
-    Locks,
-    month_lock_name,
-    session_lock_name,
-)
-from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
-from cph50_pipeline.storage.presence import Presence, Verdict
-from cph50_pipeline.storage.repository import Repository, open_repository
-
-OFF = "off"
-LOCAL = "local"
+from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
+from cph50_pipeline.storage.messages import RunInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +26,18 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One commit.
+    """What was published: one commit, or by `push` all that were waiting.
 
     Attributes:
-        commit: Its id.
+        commit: The id of the newest one.
         branch: The branch it is on.
         files: The files in it, relative to the data root, sorted; deleted ones included.
         bytes: The size of these files.
-        message: The whole message.
+        message: Its whole message.
+        commits: How many.
+        retries: How often it was begun again, because of others or of failures.
+        link: Where it can be looked at; empty when nowhere.
+        told: What a person should know of it, a line each.
     """
 
     commit: str
@@ -56,215 +45,76 @@ class Publication:
     files: tuple[str, ...]
     bytes: int
     message: str
+    commits: int = 1
+    retries: int = 0
+    link: str = ""
+    told: tuple[str, ...] = ()
 
 
-class Publisher:
-    """Commits the published files of one data root.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is not published yet and causes a commit or an upload.
 
-    Args:
-        data_root: The data root, a folder of this machine.
-        mode: "off" or "local".
-        locks: The locks of the data root.
-        publish_delay_minutes: How old a state must be before `last_session.json` is published; None: never.
-        author: Who commits where git knows nobody.
-        own_months: Months that the caller holds locked. Files of a month that another run holds are that run's to
-            commit, when it is done with them.
-        owns_power: Whether the caller holds the lock of the power files; the same holds for these.
-
-    Raises:
-        BadInputError: for another mode.
+    Attributes:
+        changes: How many files.
+        due_at: From when on it may be published, None when nothing waits.
+        is_due: Whether it is to be tried now; not yet, for a while, after a failed upload.
+        withheld: Files that are kept back, with the reason.
     """
 
-    def __init__(
-        self,
-        data_root: Path,
-        mode: str,
-        locks: Locks,
-        publish_delay_minutes: int | None = None,
-        author: Author | None = None,
-        own_months: Collection[str] = (),
-        *,
-        owns_power: bool = False,
-    ) -> None:
-        if mode not in (OFF, LOCAL):
-            raise BadInputError(
-                f"CPH50_PUBLISH: {mode!r} is not a way to publish", remedy="Set it to off or local"
-            )
-        self._data_root = data_root
-        self._mode = mode
-        self._locks = locks
-        self._presence = Presence(locks.private_dir, publish_delay_minutes)
-        self._author = author or Author()
-        self._own_locks = {*map(month_lock_name, own_months), *([POWER] if owns_power else [])}
-        self._withheld: tuple[str, ...] = ()
+    changes: int = 0
+    due_at: datetime | None = None
+    is_due: bool = False
+    withheld: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Insistence:
+    """How an upload goes about it.
+
+    Attributes:
+        seconds: How long it may take, waits included.
+        is_asked_for: A person wants it now: no rhythm, no waiting after failures, everything compared anew.
+        may_replace: What another data root published may be replaced by what this one holds.
+    """
+
+    seconds: float = 30.0
+    is_asked_for: bool = False
+    may_replace: bool = False
+
+
+class Publisher(Protocol):
+    """One way of publishing one data root.
+
+    Each method raises `TransientError` for what may pass by itself and `PermanentError` for what needs a person; the
+    files stay as they are, and the next publication takes along what this one could not.
+    """
 
     @property
-    def withheld(self) -> tuple[str, ...]:
-        """The damaged files that the last look at the data root kept out of a commit, sorted."""
-        return self._withheld
+    def withheld(self) -> Mapping[str, str]:
+        """The files that the last look at the data root kept back, with the reason, by path."""
 
     def commit(self, run: RunInfo, now: datetime) -> Publication | None:
-        """Commit every published file that differs from the last commit; waits for other runs that commit.
+        """Make a commit of what a run wrote, on this machine; waits for other runs that commit.
 
-        Args:
-            run: Who commits, for the message.
-            now: The time of the commit.
+        The locks of the run must still be held: what others are writing is left to them.
 
         Returns:
-            None when publishing is off, or nothing changed that causes a commit.
-
-        Raises:
-            TransientError: when another run or git is at work for too long, or git is too slow.
-            PermanentError: when git is missing or refuses, or the repository is not fit for a commit.
+            None when nothing changed that causes a commit, or commits are not made here.
         """
-        if self._mode == OFF or not self._has_files():
-            return None
-        with self._opened(now) as (repository, changes):
-            return self._commit(repository, changes, run) if changes else None
 
-    def has_changes(
-        self, now: datetime | None = None, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS
-    ) -> bool:
-        """Whether `commit` would make a commit now; waits so long for another run that commits.
+    def upload(self, run: RunInfo, now: datetime, insistence: Insistence) -> Publication | None:
+        """Bring what waits to where it is read, when it is due. Takes as long as the network does.
 
-        Raises:
-            TransientError, PermanentError: as `commit`.
+        Returns:
+            None when nothing is due, or nothing is uploaded in this way of publishing.
         """
-        if self._mode == OFF or not self._has_files():
-            return False
-        with self._opened(now or datetime.now(UTC), timeout_seconds) as (_, changes):
-            return bool(changes)
 
-    def _has_files(self) -> bool:
-        return any((self._data_root / place).exists() for place in published_places())
-
-    @contextmanager
-    def _opened(
-        self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS
-    ) -> Iterator[tuple[Repository, list[Change]]]:
-        """The repository, under its lock, with the changes that go into a commit."""
-        stamp = f"{int(now.timestamp())} +0000"  # the machine's own offset would tell where it stands
-        dates = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp}
-        with self._locks.repository(timeout_seconds) as descriptor:
-            git = Git(self._data_root, environment=dates, keep_open=(descriptor,))
-            repository = open_repository(self._data_root, git)
-            yield repository, self._to_publish(repository, _differences(repository), now)
-
-    def _to_publish(self, repository: Repository, changes: Sequence[Change], now: datetime) -> list[Change]:
-        """The changes that go into a commit; none when nothing of them causes one."""
-        published: list[Change] = []
-        is_caused = False
-        self._withheld = tuple(sorted(change.path for change in changes if self._is_damaged(change)))
-        at_work = self._locks_of_others(changes)
-        for change in changes:
-            if change.path in self._withheld or at_work.intersection(_locks_of(change)):
-                continue
-            verdict = self._judge(repository, change, now)
-            if verdict is not Verdict.HOLD:
-                published.append(change)
-            is_caused = is_caused or verdict is Verdict.CAUSE
-        if not is_caused:
-            return []
-        is_night = any(change.kind.name == NIGHTLY for change in published)
-        return [change for change in published if is_night or change.kind.cause is not Cause.NIGHT]
-
-    def _judge(self, repository: Repository, change: Change, now: datetime) -> Verdict:
-        if change.kind.cause is Cause.CHANGE:
-            return Verdict.CAUSE
-        if change.kind.cause in (Cause.NEVER, Cause.NIGHT):
-            return Verdict.TRAVEL
-        committed = repository.git.ask("cat-file", "blob", f"HEAD:./{change.path}")
-        before = committed.out if committed.code == 0 else None
-        return self._presence.judge(change.kind, change.path, self._current(change), before, now)
-
-    def _locks_of_others(self, changes: Sequence[Change]) -> set[str]:
-        """The locks by which other runs, now at work, hold some of the files."""
-        others = {name for change in changes for name in _locks_of(change)} - self._own_locks
-        return {name for name in others if self._locks.is_held(name)}
-
-    def _is_damaged(self, change: Change) -> bool:
-        data = self._current(change)
-        return data is not None and is_damaged(change.path, data)
-
-    def _current(self, change: Change) -> bytes | None:
-        try:
-            return (self._data_root / change.path).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def _commit(self, repository: Repository, changes: list[Change], run: RunInfo) -> Publication | None:
-        repository.free_index()
-        branch = repository.branch()
-        git = self._as_somebody(repository.git)
-        untracked = [change.path for change in changes if change.status == "?"]
-        changes = [replace(change, status="A") if change.status == "?" else change for change in changes]
-        if untracked:  # `commit --only` takes only what git knows
-            git.run("add", "--intent-to-add", *_FROM_STDIN, stdin=_as_input(untracked))
-        message = commit_message(changes, run)
-        paths = [change.path for change in changes]
-        answer = git.ask("commit", *_COMMIT, f"--message={message}", *_FROM_STDIN, stdin=_as_input(paths))
-        if answer.code != 0:
-            if not {change.path for change in _differences(repository)}.intersection(paths):
-                return None  # put back, or committed by a person, since we looked
-            raise git.refusal(answer, "commit")
-        commit = repository.head()
-        if commit is None:
-            raise PermanentError(
-                f"The branch {branch} in {repository.top} has no commit after a commit was made"
-            )
-        return Publication(commit, branch, tuple(paths), sum(map(self._size, paths)), message)
-
-    def _as_somebody(self, git: Git) -> Git:
-        """Git with an author: a person's own, else ours; never one made up of the host's name."""
-        named = git.with_options("user.useConfigOnly=true")
-        if named.ask("var", "GIT_COMMITTER_IDENT").code == 0:
-            return named
-        return git.with_options(f"user.name={self._author.name}", f"user.email={self._author.email}")
-
-    def _size(self, path: str) -> int:
-        try:
-            return (self._data_root / path).stat().st_size
-        except FileNotFoundError:
-            return 0
+    def waiting(self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Waiting:
+        """What is not published yet, without asking the network; waits so long for another run that commits."""
 
 
-_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
-_COMMIT = ("--quiet", "--only", "--no-verify", "--cleanup=verbatim")
-
-
-def _locks_of(change: Change) -> Iterator[str]:
-    """The locks under which a file is written, by a run that takes some time."""
-    if change.kind.group is Group.POWER:
-        yield POWER
-    elif change.month:
-        yield month_lock_name(change.month)
-    if change.kind.name == SAMPLED:
-        yield session_lock_name(PurePosixPath(change.path).stem)
-
-
-def _as_input(paths: Sequence[str]) -> bytes:
-    return "\0".join(paths).encode()
-
-
-def _differences(repository: Repository) -> list[Change]:
-    """The published files that differ from the last commit, by path; status "?" when git knows it not."""
-    git, places = repository.git, published_places()
-    base = repository.head() or git.run("hash-object", "-t", "tree", "--stdin").text
-    compared = git.run(
-        "diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--relative", base, "--", *places
-    )
-    answers = compared.paths
-    found = dict(zip(answers[1::2], answers[0::2], strict=True))
-    untracked = git.run("ls-files", "-z", "--others", "--exclude-standard", "--", *places)
-    found.update({path: "?" for path in untracked.paths if path not in found})
-    changes = [
-        Change(path, status, kind)
-        for path, status in sorted(found.items())
-        if (kind := kind_of(path)) is not None
-    ]
-    return [change for change in changes if not _is_only_forgotten(repository, change)]
-
-
-def _is_only_forgotten(repository: Repository, change: Change) -> bool:
-    """Whether a person took a file out of git's index and left it in its folder: that is theirs to commit."""
-    return change.status == "D" and (repository.git.folder / change.path).exists()
+def one_line(files: Sequence[str], named: int = 3) -> str:
+    """Some files in words: "a, b, c and 4 more"."""
+    rest = len(files) - named
+    return ", ".join(files[:named]) + (f" and {rest} more" if rest > 0 else "")

@@ -69,6 +69,14 @@ class Remote:
         encoded = base64.b64encode(f"{_USER}:{self.token}".encode()).decode()
         return text.replace(self.token, "***").replace(encoded, "***")
 
+    def link(self, commit: str) -> str:
+        """Where a browser shows a commit; empty where that is not known."""
+        parts = urlsplit(self.url)
+        if parts.scheme in ("http", "https"):
+            return f"{self.url.removesuffix('/').removesuffix('.git')}/commit/{commit}"
+        on_github = re.fullmatch(r"(?:ssh://)?git@github\.com[:/](.+?)(?:\.git)?/?", self.url)
+        return f"https://github.com/{on_github[1]}/commit/{commit}" if on_github else ""
+
     def git(self, git_dir: Path, keep_open: tuple[int, ...] = ()) -> Git:
         """Git in a repository, fit to talk to this remote; it never asks anybody anything.
 
@@ -78,11 +86,14 @@ class Remote:
         """
         variables = {"GIT_DIR": str(git_dir), "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
         git = Git(git_dir, (*_ALWAYS, *self._helper()), variables, keep_open, is_secretive=True)
-        if "GIT_SSH_COMMAND" in os.environ or "GIT_SSH" in os.environ:
-            return git
-        if git.ask("config", "--get", "core.sshCommand").code == 0:
-            return git
-        return git.with_variables(GIT_SSH_COMMAND=_SSH)
+        return git.with_variables(GIT_SSH_COMMAND=_SSH) if self._needs_ssh_command(git) else git
+
+    def _needs_ssh_command(self, git: Git) -> bool:
+        """Whether git goes by ssh, and nobody has said how."""
+        if urlsplit(self.url).scheme not in ("", "ssh") or os.path.isabs(self.url):
+            return False
+        is_said = "GIT_SSH_COMMAND" in os.environ or "GIT_SSH" in os.environ
+        return not is_said and git.ask("config", "--get", "core.sshCommand").code != 0
 
     def _helper(self) -> tuple[str, ...]:
         parts = urlsplit(self.url)

@@ -83,6 +83,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "hand_edited_sensor",
         "training_sensor",
         "power_sensor",
+        "publication_sensor",
     }
 
 

@@ -108,7 +108,8 @@ def test_a_damaged_file_is_named_and_kept_out_of_the_commit(collected: Home) -> 
     assert result.success
     assert ACTIVITY.path("2025-11") not in committed(collected)
     assert any(
-        f"{ACTIVITY.path('2025-11')} is damaged" in line for line in log_lines(collected, result.run_id)
+        f"{ACTIVITY.path('2025-11')} is not published: it is damaged" in line
+        for line in log_lines(collected, result.run_id)
     )
 
 

@@ -264,29 +264,6 @@ def test_a_damaged_month_is_named_by_the_tick(collected: Home) -> None:
         collected.evaluate(SENSOR)
 
 
-def test_a_change_of_state_is_committed_when_publishing_says_so_and_a_refresh_is_not(
-    make_home: MakeHome,
-) -> None:
-    home = make_home(publish_delay_minutes=0)
-    plug_in(home, minutes=300)
-    [collection] = wishes(home, looked_at(NOW))
-    assert home.run_request(collection).success
-    [publication] = home.evaluate(SENSOR, looked_at(NOW)).run_requests
-    assert publication.job_name == PUBLISH_JOB, "the car now has a name, or is called unknown"
-    assert home.run_request(publication).success
-    assert STATE_FILE in home.git("show", "--name-only", "--format=", "HEAD")
-    with later(home, timedelta(minutes=20)):
-        refresh = home.evaluate(SENSOR, looked_at(NOW))
-    assert home.json(STATE_FILE)["timestamp"] > "2026-01-20T18:19"
-    assert not refresh.run_requests
-
-
-def test_a_state_is_never_committed_unless_a_delay_is_set(collected: Home) -> None:
-    result = collected.evaluate(SENSOR)
-    assert collected.json(STATE_FILE)["connected"] is False
-    assert not result.run_requests
-
-
 def test_looking_twice_at_the_same_charger_gives_the_same_wishes(collected: Home) -> None:
     plug_in(collected)
     client = collected.chargepoint.client()
@@ -312,8 +289,3 @@ def test_a_list_that_cannot_be_read_does_not_keep_the_live_session_waiting(colle
     [request] = collected.evaluate(SENSOR).run_requests
     assert request.tags["cph50/session"] == str(session_id)
     assert collected.json("last_session.json")["connected"]
-
-
-def test_a_repository_at_work_elsewhere_does_not_hold_a_tick(collected: Home) -> None:
-    with collected.store().locks.repository():
-        assert "nothing to collect" in collected.evaluate(SENSOR).skip_message

@@ -5,18 +5,29 @@ from __future__ import annotations
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.locks import Locks
-from cph50_pipeline.storage.publisher import Publication, Publisher, RunInfo
+from cph50_pipeline.storage.git_publisher import GitPublisher
+from cph50_pipeline.storage.messages import RunInfo
+from cph50_pipeline.storage.presence import Presence
+from cph50_pipeline.storage.publisher import Publication
+from cph50_pipeline.storage.selection import Selection
 
 NOW = datetime(2026, 1, 7, 6, 0, tzinfo=UTC)
 RUN = RunInfo("8f0c", "charging_job", "a car left")
 
 
-def publisher(data_root: Path, mode: str = "local", publish_delay_minutes: int | None = None) -> Publisher:
-    """The publisher of a data root."""
-    return Publisher(data_root, mode, Locks(data_root / "private"), publish_delay_minutes)
+def selection(data_root: Path, publish_delay_minutes: int | None = None, **options: Any) -> Selection:
+    """What is published of a data root."""
+    locks = Locks(data_root / "private")
+    return Selection(data_root, locks, Presence(locks.private_dir, publish_delay_minutes), **options)
+
+
+def publisher(data_root: Path, publish_delay_minutes: int | None = None, **options: Any) -> GitPublisher:
+    """The publisher of a data root that commits in its repository."""
+    return GitPublisher(selection(data_root, publish_delay_minutes, **options))
 
 
 def commit(

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
+from cph50_pipeline.errors import PermanentError, TransientError
 from cph50_pipeline.storage import repository
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.locks import Locks
-from cph50_pipeline.storage.publisher import Publisher
 from cph50_pipeline_tests.integration.households import (
     NOW,
     RUN,
@@ -64,7 +63,7 @@ def test_everything_a_run_wrote_becomes_one_commit_that_says_so(data_root: Path)
 def test_nothing_changed_is_no_commit(data_root: Path) -> None:
     commit(data_root)
     assert commit(data_root) is None
-    assert not publisher(data_root).has_changes(NOW)
+    assert not publisher(data_root).waiting(NOW).is_due
     assert commit_count(data_root) == 1
 
 
@@ -136,23 +135,12 @@ def test_what_changes_with_every_reading_waits_for_the_end_of_a_day(data_root: P
     assert night.message.splitlines()[0] == "Add power/yearly: 2026-01 (4 files)"
 
 
-def test_switched_off_it_touches_nothing(data_root: Path) -> None:
-    before = sorted(data_root.rglob("*"))
-    assert publisher(data_root, "off").commit(RUN, NOW) is None
-    assert sorted(data_root.rglob("*")) == before
-
-
 def test_no_repository_is_made_for_nothing(tmp_path: Path) -> None:
     write(tmp_path / "data", "README.md")
     assert commit(tmp_path / "data") is None
     assert commit(tmp_path / "absent") is None
     assert not (tmp_path / "data" / ".git").exists()
     assert not (tmp_path / "absent").exists()
-
-
-def test_another_mode_is_refused_by_the_name_of_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="CPH50_PUBLISH: 'ftp'"):
-        publisher(tmp_path, "ftp")
 
 
 # --- the state files ---
@@ -464,7 +452,7 @@ def test_a_damaged_file_is_withheld_and_named_while_the_others_are_committed(tmp
     publication = ours.commit(RUN, NOW)
     assert publication is not None
     assert publication.files == ("session_cache/2026-02.json",)
-    assert ours.withheld == ("charging_energy/2026-01.parquet", "session_cache/2026-01.json")
+    assert tuple(ours.withheld) == ("charging_energy/2026-01.parquet", "session_cache/2026-01.json")
     assert git(root, "show", "HEAD:session_cache/2026-01.json") == "[]\n"
 
 
@@ -472,7 +460,7 @@ def test_files_of_a_month_that_another_run_holds_are_left_for_that_run(tmp_path:
     root = tmp_path / "data"
     write(root, "session_cache/2026-01.json", "session_cache/2026-02.json")
     locks = Locks(root / "private")
-    ours = Publisher(root, "local", locks, own_months={"2026-01"})
+    ours = publisher(root, own_months={"2026-01"})
     with locks.month(["2026-01", "2026-02"]):
         publication = ours.commit(RUN, NOW)
     assert publication is not None
@@ -487,10 +475,10 @@ def test_files_of_power_are_left_for_the_run_that_holds_its_lock(tmp_path: Path)
     write(root, "power/monthly.json", "power/yearly.json", "session_cache/2026-01.json")
     locks = Locks(root / "private")
     with locks.power():
-        publication = Publisher(root, "local", locks).commit(RUN, NOW)
+        publication = publisher(root).commit(RUN, NOW)
         assert publication is not None
         assert publication.files == ("session_cache/2026-01.json",)
-        own = Publisher(root, "local", locks, owns_power=True).commit(RUN, NOW)
+        own = publisher(root, owns_power=True).commit(RUN, NOW)
     assert own is not None
     assert "power/yearly.json" in own.files
 
@@ -498,9 +486,9 @@ def test_files_of_power_are_left_for_the_run_that_holds_its_lock(tmp_path: Path)
 def test_a_session_that_is_being_sampled_is_left_for_the_run_that_samples_it(data_root: Path) -> None:
     locks = Locks(data_root / "private")
     with locks.session("4751613101"):
-        publication = Publisher(data_root, "local", locks).commit(RUN, NOW)
+        publication = publisher(data_root).commit(RUN, NOW)
     assert publication is not None
     assert publication.files == ("session_cache/2026-01.json",)
-    later = Publisher(data_root, "local", locks).commit(RUN, NOW)
+    later = publisher(data_root).commit(RUN, NOW)
     assert later is not None
     assert later.files == ("sessions/2026/01/07/4751613101.json",)

@@ -1,0 +1,252 @@
+"""Publishing through GitHub's API: no repository on this machine, a commit a publication."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from cph50_pipeline.civil_time import month_of
+from cph50_pipeline.errors import Cph50Error, TransientError
+from cph50_pipeline.storage.arrivals import Arrived, refuse_strangers, strangers, take_in
+from cph50_pipeline.storage.git import Git
+from cph50_pipeline.storage.github.committing import GitHubRepository
+from cph50_pipeline.storage.github.memory import Remembered, read_memory, write_memory
+from cph50_pipeline.storage.github.model import Edit, Made, Snapshot
+from cph50_pipeline.storage.known import Known, Memory
+from cph50_pipeline.storage.layout import Cause, kind_of
+from cph50_pipeline.storage.local_files import LocalFile, local_files
+from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
+from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
+from cph50_pipeline.storage.provenance import is_checkout_of
+from cph50_pipeline.storage.published import Blob, blob_id
+from cph50_pipeline.storage.publisher import Insistence, Publication, Waiting
+from cph50_pipeline.storage.selection import Chosen, Selection
+
+
+class GitHubPublisher:
+    """Publishes one data root to a branch on GitHub.
+
+    Args:
+        selection: What of the differences is published; it has a rhythm.
+        repository: The branch.
+        zone: The household's zone, by which a month is over.
+    """
+
+    def __init__(self, selection: Selection, repository: GitHubRepository, zone: ZoneInfo) -> None:
+        assert selection.rhythm is not None, "uploads have a rhythm"
+        self._selection = selection
+        self._rhythm = selection.rhythm
+        self._repository = repository
+        self._zone = zone
+        self._memory = Memory(selection.locks, repository.name)
+        self._withheld: Mapping[str, str] = {}
+
+    @property
+    def withheld(self) -> Mapping[str, str]:
+        """The files that the last look at the data root kept back, with the reason, by path."""
+        return self._withheld
+
+    def commit(self, run: RunInfo, now: datetime) -> Publication | None:
+        """Nothing is committed here; that the run wrote something is noted for the next publication."""
+        self._memory.change(
+            lambda known: (
+                known.model_copy(update={"runs": (*known.runs, run.run_id)})
+                if run.run_id not in known.runs
+                else known
+            )
+        )
+        return None
+
+    def upload(self, run: RunInfo, now: datetime, insistence: Insistence) -> Publication | None:
+        """Publish all that differs, when any of it is due.
+
+        Raises:
+            TransientError: GitHub did not answer, or its limits are reached; tried again later.
+            PermanentError: GitHub refuses; says what to do.
+        """
+        if not insistence.is_asked_for and not self.waiting(now).is_due:
+            return None
+        with self._selection.locks.uploading(insistence.seconds):
+            publication = _Publication(self._selection, self._repository, self._memory, run, now, insistence)
+            try:
+                with self._repository.within(insistence.seconds):
+                    made = publication.make()
+            except Cph50Error as error:
+                wait = error.retry_after_seconds if isinstance(error, TransientError) else None
+                self._memory.change(lambda known: known.after_failure(now, wait))
+                raise
+            finally:
+                self._withheld = publication.chosen.withheld
+            self._memory.change(lambda known: publication.known_after(known, made))
+        return None if made is None else publication.told_of(made, self._repository.branch)
+
+    def waiting(self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Waiting:
+        """What differs from the repository as it was last seen."""
+        known = self._memory.read()
+        remembered = read_memory(self._selection.locks.private_dir, self._repository.name)
+        here = local_files(self._selection.data_root, remembered.here)
+        changes = _differences(here, remembered.snapshot.files)
+        chosen = self._selection.choose(changes, remembered.state, now, known.seen)
+        self._withheld = chosen.withheld
+        due_at = self._rhythm.due_at(chosen.causes, known.uploaded_at, month_of(now, self._zone))
+        return known.waiting(len(chosen.causes), due_at, now, chosen.withheld)
+
+
+@dataclass
+class _Publication:
+    """One publication, through all its attempts.
+
+    Attributes:
+        chosen: What was chosen in the last attempt.
+    """
+
+    selection: Selection
+    repository: GitHubRepository
+    memory: Memory
+    run: RunInfo
+    now: datetime
+    insistence: Insistence
+    chosen: Chosen = field(default_factory=Chosen)
+    _known: Known = field(init=False)
+    _before: Remembered = field(init=False)
+    _here: Mapping[str, LocalFile] = field(default_factory=dict)
+    _snapshot: Snapshot = field(default_factory=Snapshot)
+    _told: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._known = self.memory.read()
+        private_dir = self.selection.locks.private_dir
+        self._before = read_memory(private_dir, self.repository.name)
+        if self.insistence.is_asked_for:  # everything is looked at again
+            self._before = replace(self._before, here={})
+        self.selection = replace(self.selection, may_replace=self.insistence.may_replace)
+
+    def make(self) -> Made | None:
+        """The commit; None when there is nothing to publish."""
+        known = None if self.insistence.is_asked_for else self._before.snapshot
+        try:
+            made = self.repository.commit(self._decide, self._message, self.now, known)
+        finally:
+            if self._snapshot.commit is not None:
+                self._remember(self._snapshot, ())
+        if made is not None:
+            self._remember(made.snapshot, made.edits)
+        return made
+
+    def known_after(self, known: Known, made: Made | None) -> Known:
+        """What is known of the repository after the publication."""
+        after = known.after_success(self.now, did_upload=made is not None)
+        return after.model_copy(
+            update={"seen": frozenset(self._here) & frozenset(self._published(made).files)}
+        )
+
+    def told_of(self, made: Made, branch: str) -> Publication:
+        """The publication, for people."""
+        paths = sorted(edit.path for edit in made.edits)
+        return Publication(
+            commit=made.commit,
+            branch=branch,
+            files=tuple(paths),
+            bytes=sum(len(edit.data or b"") for edit in made.edits),
+            message=self._message(made.edits),
+            retries=made.retries,
+            link=made.link,
+            told=tuple(dict.fromkeys(self._told)),
+        )
+
+    def _published(self, made: Made | None) -> Snapshot:
+        return self._snapshot if made is None else made.snapshot
+
+    def _decide(self, snapshot: Snapshot) -> Sequence[Edit]:
+        """What is to be changed in the branch as it is now."""
+        self._receive(snapshot)
+        self._snapshot = snapshot
+        self._here = local_files(self.selection.data_root, self._before.here)
+        seen = self._seen(snapshot)
+        changes = _differences(self._here, snapshot.files)
+        self.chosen = self.selection.choose(changes, self._state, self.now, seen)
+        return [Edit(change.path, self.selection.current(change.path)) for change in self.chosen.changes]
+
+    def _state(self, path: str) -> bytes | None:
+        """A state file as it is in the branch."""
+        blob = self._snapshot.files.get(path)
+        if blob is None:
+            return None
+        known = self._before.states.get(path)
+        return known[1].encode() if known and known[0] == blob.id else self._read(blob)
+
+    def _read(self, blob: Blob) -> bytes:
+        return next(self.repository.read([blob.id]))
+
+    def _receive(self, snapshot: Snapshot) -> None:
+        """Deal with what others changed since the branch was last seen."""
+        before = self._snapshot if self._snapshot.commit is not None else self._before.snapshot
+        if snapshot.commit == before.commit:
+            return
+        arrived = [
+            Arrived(
+                path,
+                _id(before.files, path),
+                None if after is None else after.id,
+                None if after is None else partial(self._read, after),
+            )
+            for path in sorted({*before.files, *snapshot.files})
+            if before.files.get(path) != (after := snapshot.files.get(path))
+        ]
+        self._told += take_in(self.selection.data_root, self.selection.locks, arrived)
+        if self._known.seen is None and not self.insistence.may_replace and not self._descends(snapshot):
+            found = strangers(self.selection.data_root, arrived, ())
+            refuse_strangers(found, self.repository.name)
+
+    def _seen(self, snapshot: Snapshot) -> Collection[str]:
+        if self._known.seen is not None:
+            return self._known.seen
+        if self._descends(snapshot):
+            return frozenset(snapshot.files)
+        return frozenset(path for path, file in self._here.items() if file.id == _id(snapshot.files, path))
+
+    def _descends(self, snapshot: Snapshot) -> bool:
+        return snapshot.commit is not None and is_checkout_of(Git(self.selection.data_root), snapshot.commit)
+
+    def _message(self, edits: Sequence[Edit]) -> str:
+        paths = {edit.path for edit in edits}
+        changes = [change for change in self.chosen.changes if change.path in paths]
+        earlier = tuple(run for run in self._known.runs if run != self.run.run_id)
+        return commit_message(changes, replace(self.run, earlier=earlier))
+
+    def _remember(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
+        states = {
+            path: known
+            for path, known in self._before.states.items()
+            if known[0] == _id(snapshot.files, path)
+        }
+        for edit in edits:
+            if edit.data is not None and _is_state(edit.path):
+                states[edit.path] = (blob_id(edit.data), edit.data.decode())
+        remembered = Remembered(snapshot, self._here, states)
+        write_memory(self.selection.locks.private_dir, self.repository.name, remembered)
+
+
+def _differences(here: Mapping[str, LocalFile], there: Mapping[str, Blob]) -> list[Change]:
+    """The published files that differ, by path."""
+    changes = []
+    for path in sorted({*here, *there}):
+        local, blob = here.get(path), there.get(path)
+        kind = kind_of(path)
+        if kind is None or (local is not None and blob is not None and local.id == blob.id):
+            continue
+        changes.append(Change(path, "D" if local is None else "A" if blob is None else "M", kind))
+    return changes
+
+
+def _id(files: Mapping[str, Blob], path: str) -> str | None:
+    blob = files.get(path)
+    return None if blob is None else blob.id
+
+
+def _is_state(path: str) -> bool:
+    kind = kind_of(path)
+    return kind is not None and kind.cause is Cause.STATE
