@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from cph50_pipeline.cli.commands import app
 from cph50_pipeline.settings import PREFIX, Settings
+from cph50_pipeline.storage.workflows import workflow_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -98,7 +99,10 @@ def test_every_make_target_named_exists() -> None:
 
 def test_every_setting_named_exists() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    assert set(re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", EVERYWHERE)) <= known
+    of_repositories = set(
+        re.findall(rf"vars\.({PREFIX}\w+)", b"".join(workflow_files("main").values()).decode())
+    )
+    assert set(re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", EVERYWHERE)) <= known | of_repositories
 
 
 def test_every_setting_is_in_the_table_of_settings_with_its_default() -> None:
