@@ -62,7 +62,7 @@ def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.
             run_requests=wanted,
             skip_reason=None if wanted else dg.SkipReason(waiting or IN_FORCE),
             cursor=context.cursor if due else seen,
-            asset_events=_label_events(context.instance, store),
+            asset_events=label_events(context.instance, store),
         )
 
     return hand_edited_sensor
@@ -98,7 +98,7 @@ def _due(
     return found
 
 
-def _label_events(instance: dg.DagsterInstance, store: Store) -> list[dg.AssetMaterialization]:
+def label_events(instance: dg.DagsterInstance, store: Store) -> list[dg.AssetMaterialization]:
     """What Dagster shows of the labels, when they are not those that it shows."""
     data = store.root.read(LABELS_FILE)
     content = "absent" if data is None else digest_of(data)

@@ -8,12 +8,14 @@ from typing import Any
 
 import dagster as dg
 
+from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
 from cph50_pipeline.defs.document_files import DOCUMENT_FILES, DocumentFile
+from cph50_pipeline.defs.hand_edited import label_events
 from cph50_pipeline.defs.io_manager import column_schema, files_metadata
 from cph50_pipeline.defs.month_files import MONTH_FILES, POWER_FILES, MonthFile
 from cph50_pipeline.defs.power_summaries import readings_metadata
 from cph50_pipeline.defs.reading_files import read_readings, reading_months, reading_paths
-from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.store import LABELS_FILE, Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.storage.files import Written, sha256_of
 
@@ -91,7 +93,21 @@ def reconcile(instance: dg.DagsterInstance, store: Store, first_month: str) -> R
         if found:
             _report(instance, asset, None, files_metadata(found))
             reported += [written.path for written in found]
+    _report_external(instance, store)
     return Reconciled(sorted(reported), sorted(damaged))
+
+
+def _report_external(instance: dg.DagsterInstance, store: Store) -> None:
+    """Show what sensors report of files that no run makes, where it is not known: labels, and the charger's state."""
+    for event in label_events(instance, store) if store.root.read(LABELS_FILE) is not None else ():
+        instance.report_runless_asset_event(event)
+    state = store.last_session()
+    if state is None:
+        return
+    for key in (LAST_SESSION, LAST_SESSION_ID):
+        if instance.get_latest_materialization_event(key) is None:
+            metadata = {"connected": state.connected, "charging": state.charging}
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
 
 
 def _file_metadata(file: MonthFile, store: Store, month: str) -> dict[str, Any]:

@@ -94,6 +94,20 @@ def check_readable(data: bytes, name: str) -> None:
     _read_rows(data, name)
 
 
+def row_count(data: bytes, name: str) -> int:
+    """How many rows a Parquet file has; they are not read.
+
+    Args:
+        name: The file, as the error should name it.
+
+    Raises:
+        BadInputError: when it is not a readable Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    return int(_read(lambda source: pq.read_metadata(source).num_rows, data, name))
+
+
 def logical_hash(table: pa.Table) -> str:
     """SHA-256, in hexadecimal, of what a table says: column names and types, values and nulls, in order.
 
