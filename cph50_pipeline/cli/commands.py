@@ -11,7 +11,9 @@ import typer
 
 from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_month
 from cph50_pipeline.cli import FAILED, output, power, vehicles
+from cph50_pipeline.cli.history import history
 from cph50_pipeline.cli.options import AsJson
+from cph50_pipeline.cli.restore import restore
 from cph50_pipeline.cli.review import review
 from cph50_pipeline.cli.training import train
 from cph50_pipeline.errors import BadInputError
@@ -198,6 +200,8 @@ app.add_typer(vehicles.app, name="vehicles")
 app.add_typer(power.app, name="power")
 app.command(name="import")(vehicles.import_labels)
 app.command()(train)
+app.command()(restore)
+app.command()(history)
 
 
 @app.command(name="settings")
