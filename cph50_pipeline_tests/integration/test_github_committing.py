@@ -127,6 +127,47 @@ def test_many_files_travel_in_portions_and_are_one_commit(hub: RunningGitHub, gi
     assert writes(hub).count("create_tree") == 3
 
 
+def years_of(months: int) -> dict[str, bytes]:
+    """Closed months, each a content that must travel by itself."""
+    return {
+        f"session_samples/{2020 + n // 12}-{n % 12 + 1:02}.parquet": PARQUET + b"%d" % n
+        for n in range(months)
+    }
+
+
+def test_what_takes_longer_than_limits_let_pass_at_once_becomes_several_commits(
+    hub: RunningGitHub, git_dir: Path
+) -> None:
+    files = years_of(150)
+    with branch_of(hub) as branch:
+        made = branch.commit(
+            lambda _: [Edit(path, data) for path, data in files.items()],
+            lambda edits: f"{len(edits)} files",
+            AT,
+        )
+        assert made is not None
+        assert made.snapshot == branch.snapshot()
+    assert subjects(git_dir) == ["By hand", "69 files", "69 files", "12 files"]
+    assert {edit.path for edit in made.edits} == set(files)
+    assert made.retries == 0
+    assert files_at(git_dir) == BEFORE | files
+
+
+def test_a_first_publication_goes_on_where_time_ran_out(hub: RunningGitHub, git_dir: Path) -> None:
+    files = years_of(150)
+    limits = replace(AT_ONCE, writing=WritingLimits(per_minute=100))
+    for _ in range(2):
+        with branch_of(hub, limits=limits) as branch, pytest.raises(TransientError) as caught:
+            publish(branch, files)
+        assert caught.value.retry_after_seconds is not None
+        assert set(files_at(git_dir)) < {*BEFORE, *files}
+        limits = replace(AT_ONCE, writing=WritingLimits(per_minute=75))
+    with branch_of(hub) as branch:
+        publish(branch, files)
+    assert files_at(git_dir) == BEFORE | files
+    assert writes(hub).count("create_blob") < 2 * len(files)
+
+
 def test_an_empty_repository_is_filled(hub: RunningGitHub) -> None:
     git_dir = hub.create_repository(REPOSITORY)
     hub.add_token(TOKEN)

@@ -1,4 +1,4 @@
-"""One commit through GitHub's API, begun anew until it stands on the branch: never by force, never twice.
+"""A commit through GitHub's API, begun anew until it stands on the branch: never by force, never twice.
 
 All objects are stored before the branch is moved, and are named by their content: whatever is cut off, the
 branch stands either before the commit or after it.
@@ -7,17 +7,17 @@ branch stands either before the commit or after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
-from cph50_pipeline.storage.github.answers import GitCommit
 from cph50_pipeline.storage.github.api import GitHubApi
 from cph50_pipeline.storage.github.chunks import (
     LARGEST_FILE_BYTES,
     PlannedEdit,
     after,
+    first_portion,
     in_chunks,
     plan,
     to_upload,
@@ -53,7 +53,7 @@ class Standing:
     Attributes:
         commit: Its id.
         snapshot: The branch as it was last seen.
-        edits: What the commit changed; with the first commit of a repository, what both commits did.
+        edits: What it changed; when more than one commit was made, what all of them did.
         link: Where a browser shows it.
     """
 
@@ -90,10 +90,12 @@ class Attempts:
     begun: int = 0
     _unclear: dict[str, Standing] = field(default_factory=dict)
     _bases: set[str] = field(default_factory=set)
-    _first: Standing | None = None
+    _done: Standing | None = None
 
     def once(self) -> Standing | None:
         """Begin anew at the head of the branch; None when nothing differs from it.
+
+        What is too much for one commit becomes several, so that what was sent is not lost when time runs out.
 
         Raises:
             RedoError: it is to be begun once more.
@@ -101,25 +103,28 @@ class Attempts:
         """
         self.begun += 1
         try:
-            return self._commit()
+            while self._advance():
+                pass
         except EmptyRepositoryError as error:  # it was made anew, meanwhile
             raise _again(error) from error
+        return self._done
 
-    def _commit(self) -> Standing | None:
+    def _advance(self) -> bool:
+        """Make the next commit; says whether there may be another one to make."""
         snapshot = self.known = self.look.snapshot(self.known)
-        landed = self._landed(snapshot)
-        if landed is not None:
-            return landed
+        self._find_landed(snapshot)
         edits = self._differences(snapshot)
         if not edits:
-            return self._first
+            return False
         if snapshot.commit is None or snapshot.tree is None:
-            self.known = self._begin_repository(snapshot, edits)
-            return self._commit()
-        tree = self._store_tree(snapshot.tree, edits)
+            self._begin_repository(snapshot, edits)
+            return True
+        portion = first_portion(edits, self.stored)
+        tree = self._store_tree(snapshot.tree, portion)
         if tree == snapshot.tree:
-            return self._first
-        return self._move(snapshot, snapshot.commit, tree, edits)
+            return False
+        self._move(snapshot, snapshot.commit, tree, portion)
+        return len(portion) < len(edits)
 
     def _differences(self, snapshot: Snapshot) -> list[PlannedEdit]:
         edits = plan(self.decide(snapshot), snapshot.files)
@@ -128,17 +133,18 @@ class Attempts:
                 raise oversized_file(edit.path, edit.blob.size, LARGEST_FILE_BYTES, self.place)
         return edits
 
-    def _begin_repository(self, empty: Snapshot, edits: Sequence[PlannedEdit]) -> Snapshot:
+    def _begin_repository(self, empty: Snapshot, edits: Sequence[PlannedEdit]) -> None:
         """Commit the smallest file, because GitHub stores no objects in a repository without commits."""
         smallest = min(edits, key=lambda edit: (len(edit.data or b""), edit.path))
-        message = self.describe(_as_edits([smallest]))
+        made = _as_edits([smallest])
         try:
-            commit = self.api.put_first_file(smallest.path, smallest.data or b"", message, self.at)
+            commit = self.api.put_first_file(
+                smallest.path, smallest.data or b"", self.describe(made), self.at
+            )
         except TransientError as error:
             raise _again(error) from error
         snapshot = Snapshot(commit.sha, commit.tree.sha, after(empty.files, [smallest]))
-        self._first = Standing(commit.sha, snapshot, tuple(_as_edits([smallest])), commit.html_url)
-        return snapshot
+        self._keep(Standing(commit.sha, snapshot, made, commit.html_url))
 
     def _store_tree(self, base: str, edits: Sequence[PlannedEdit]) -> str:
         try:
@@ -169,10 +175,11 @@ class Attempts:
         self.stored.update(edit.blob.id for edit in chunk if edit.blob is not None)
         return tree
 
-    def _move(self, base: Snapshot, parent: str, tree: str, edits: Sequence[PlannedEdit]) -> Standing:
+    def _move(self, base: Snapshot, parent: str, tree: str, edits: Sequence[PlannedEdit]) -> None:
         made = _as_edits(edits)
         commit = self.api.create_commit(tree, parent, self.describe(made), self.at)
-        standing = self._standing(commit, Snapshot(commit.sha, tree, after(base.files, edits)), made)
+        snapshot = Snapshot(commit.sha, tree, after(base.files, edits))
+        standing = Standing(commit.sha, snapshot, made, commit.html_url)
         try:
             self.api.move_branch(commit.sha)
         except TransientError as error:
@@ -180,23 +187,24 @@ class Attempts:
                 self._unclear[commit.sha] = standing
                 self._bases.add(parent)
             raise _again(error) from error
-        return standing
+        self._keep(standing)
 
-    def _standing(self, commit: GitCommit, snapshot: Snapshot, edits: Sequence[Edit]) -> Standing:
-        earlier = self._first.edits if self._first else ()
-        return Standing(commit.sha, snapshot, (*earlier, *edits), commit.html_url)
+    def _keep(self, standing: Standing) -> None:
+        """Count a commit as made; several are told of as one."""
+        earlier = self._done.edits if self._done else ()
+        self._done = replace(standing, edits=(*earlier, *standing.edits))
+        self.known = standing.snapshot
 
-    def _landed(self, snapshot: Snapshot) -> Standing | None:
-        """The commit of an earlier attempt whose answer was lost, when it stands on the branch after all."""
+    def _find_landed(self, snapshot: Snapshot) -> None:
+        """Count the commit of an earlier attempt, whose answer was lost, when it stands on the branch after all."""
         if not self._unclear or snapshot.commit is None or snapshot.commit in self._bases:
-            return None
+            return
         for number, commit in enumerate(self.api.commits(snapshot.commit)):
             if commit.id in self._unclear:
-                found = self._unclear[commit.id]
-                return Standing(found.commit, snapshot, found.edits, found.link)
+                self._keep(replace(self._unclear.pop(commit.id), snapshot=snapshot))
+                return
             if commit.id in self._bases or number == _COMMITS_LOOKED_THROUGH:
-                return None
-        return None
+                return
 
 
 def _again(error: Cph50Error) -> RedoError:
@@ -211,5 +219,5 @@ def _again(error: Cph50Error) -> RedoError:
     )
 
 
-def _as_edits(edits: Sequence[PlannedEdit]) -> list[Edit]:
-    return [Edit(edit.path, edit.data) for edit in edits]
+def _as_edits(edits: Sequence[PlannedEdit]) -> tuple[Edit, ...]:
+    return tuple(Edit(edit.path, edit.data) for edit in edits)

@@ -17,6 +17,8 @@ FILE_MODE = "100644"
 ENTRIES_PER_TREE = 100
 BYTES_PER_TREE = 10_000_000
 LONGEST_INLINE_BYTES = 1_000_000
+# What a minute takes at once, less the commit itself: more would have to wait.
+WRITES_PER_COMMIT = 70
 # GitHub takes no larger file.
 LARGEST_FILE_BYTES = 100_000_000
 
@@ -83,6 +85,27 @@ def to_upload(edits: Sequence[PlannedEdit], stored: Collection[str]) -> list[Pla
     return list(by_content.values())
 
 
+def first_portion(
+    edits: Sequence[PlannedEdit], stored: Collection[str], writes: int = WRITES_PER_COMMIT
+) -> Sequence[PlannedEdit]:
+    """As many of the edits, from the first, as a commit may take: all of them but in a first publication.
+
+    Args:
+        stored: The ids of contents that GitHub has.
+        writes: How many requests may store something; one edit at least is taken.
+    """
+    if _writes(edits, stored) <= writes:
+        return edits
+    least, most = 1, len(edits)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if _writes(edits[:middle], stored) <= writes:
+            least = middle
+        else:
+            most = middle - 1
+    return edits[:least]
+
+
 def in_chunks(edits: Sequence[PlannedEdit]) -> Iterator[list[PlannedEdit]]:
     """Portions that fit into one request for a tree each, in order."""
     chunk: list[PlannedEdit] = []
@@ -96,6 +119,10 @@ def in_chunks(edits: Sequence[PlannedEdit]) -> Iterator[list[PlannedEdit]]:
         chunk_bytes += size
     if chunk:
         yield chunk
+
+
+def _writes(edits: Sequence[PlannedEdit], stored: Collection[str]) -> int:
+    return len(to_upload(edits, stored)) + sum(1 for _ in in_chunks(edits))
 
 
 def after(files: Mapping[str, Blob], edits: Sequence[PlannedEdit]) -> dict[str, Blob]:

@@ -135,7 +135,9 @@ class GitHubRepository(Client[GitHubConnection]):
         """Commit what differs, on top of whatever the branch stands at by then.
 
         A commit that others were quicker than is begun anew from the head. A repository without commits gets a first
-        commit with the smallest file, because GitHub's API can fill it in no other way.
+        commit with the smallest file, because GitHub's API can fill it in no other way. What GitHub's limits do not let
+        pass at once, such as the first publication of years, becomes several commits, each of whole files: when time
+        runs out, the next call goes on from there.
 
         Args:
             decide: What is to be changed of a snapshot; asked anew for each head. What is so already makes no commit.

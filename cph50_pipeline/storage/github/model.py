@@ -54,12 +54,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A commit that was made.
+    """A commit that was made. When the edits were too many for one, or the repository was empty, the last of several.
 
     Attributes:
         commit: Its id.
         snapshot: The branch as it was last seen, this commit in it.
-        edits: What the commit changed.
+        edits: What was changed, by all of them.
         retries: How often the work was begun anew, because the branch had moved or an answer was lost.
         requests: Requests sent for it, all retries included.
         link: Where a browser shows it.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.storage.github import chunks
-from cph50_pipeline.storage.github.chunks import PlannedEdit, after, in_chunks, plan, to_upload
+from cph50_pipeline.storage.github.chunks import PlannedEdit, after, first_portion, in_chunks, plan, to_upload
 from cph50_pipeline.storage.github.model import Edit
 from cph50_pipeline.storage.published import Blob, blob_id
 
@@ -77,3 +79,22 @@ def test_portions_are_small_and_hold_everything_in_order(sizes: list[int]) -> No
 
 def test_no_edit_shows_its_content() -> None:
     assert "secret" not in repr(Edit("a", b"secret")) + repr(planned("a", b"secret"))
+
+
+@given(
+    contents=st.lists(st.sampled_from([b"{}\n", PARQUET, PARQUET + b"2", PARQUET + b"3"]), max_size=40),
+    writes=st.integers(1, 6),
+)
+def test_a_portion_is_the_longest_beginning_that_the_limit_lets_pass(
+    contents: list[bytes], writes: int
+) -> None:
+    edits = [planned(f"{number:02}", data) for number, data in enumerate(contents)]
+
+    def requests(some: Sequence[PlannedEdit]) -> int:
+        return len(to_upload(some, set())) + len(list(in_chunks(some)))
+
+    portion = first_portion(edits, set(), writes)
+    assert list(portion) == edits[: len(portion)]
+    assert portion or not edits
+    assert requests(portion) <= writes or len(portion) == 1
+    assert len(portion) == len(edits) or requests(edits[: len(portion) + 1]) > writes
