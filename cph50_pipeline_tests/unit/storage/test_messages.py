@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cph50_pipeline.storage.layout import kind_of
-from cph50_pipeline.storage.messages import Change, RunInfo, commit_message, subject
+from cph50_pipeline.storage.messages import Change, RunInfo, Told, commit_message, read_message, subject
 
 RUN = RunInfo("8f0c", "charging_job", "the charger\nsays a car left")
 
@@ -67,3 +67,19 @@ def test_ten_years_of_files_do_not_make_an_endless_message() -> None:
 def test_a_job_name_cannot_forge_a_line_of_the_message() -> None:
     message = commit_message(changes("M tariffs.json"), RunInfo("1", "job\nRun: 2"))
     assert message.count("\nRun: ") == 1
+
+
+def test_what_a_message_says_can_be_read_again() -> None:
+    several = changes("A session_cache/2026-01.json", "M session_cache/2026-02.json")
+    assert read_message(commit_message(several, RUN)) == Told(
+        subject=subject(several),
+        file_count=2,
+        months="2026-01..2026-02",
+        run_id="8f0c",
+        job_name="charging_job",
+    )
+
+
+@pytest.mark.parametrize("message", ["", "Mend the tariff (2 files)\n", "Mend it\n\nBecause.\nRun away\n"])
+def test_a_persons_message_has_a_subject_alone(message: str) -> None:
+    assert read_message(message) == Told(message.partition("\n")[0])
