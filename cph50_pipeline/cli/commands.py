@@ -13,6 +13,7 @@ from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_
 from cph50_pipeline.cli import FAILED, output, power, vehicles
 from cph50_pipeline.cli.history import history
 from cph50_pipeline.cli.options import AsJson
+from cph50_pipeline.cli.publish import publish
 from cph50_pipeline.cli.restore import restore
 from cph50_pipeline.cli.review import review
 from cph50_pipeline.cli.training import train
@@ -200,6 +201,7 @@ app.add_typer(vehicles.app, name="vehicles")
 app.add_typer(power.app, name="power")
 app.command(name="import")(vehicles.import_labels)
 app.command()(train)
+app.command()(publish)
 app.command()(restore)
 app.command()(history)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from cph50_pipeline.cli import output
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.settings import Settings, is_object_store
+from cph50_pipeline.settings import PublishMode, Settings, is_object_store
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.workflows import workflow_edits, workflow_files
 
@@ -71,13 +72,45 @@ def write_workflows(settings: Settings, *, replace_edited: bool = False) -> list
     return found
 
 
-def show_workflows(settings: Settings, found: list[WorkflowFile], as_json: bool) -> None:
-    """What was written, and what is to be set in the repository."""
+def upload_workflows(settings: Settings) -> str | None:
+    """Put the workflows of the data root into the data repository, where there is one on GitHub and a token for it.
+
+    Returns:
+        Where the commit can be looked at; empty when the repository had them; None when nothing can be uploaded.
+
+    Raises:
+        PermanentError: GitHub refuses, for example because the token may not write workflows.
+        TransientError: GitHub did not answer.
+    """
+    is_uploading = settings.publish_mode in (PublishMode.PUSH, PublishMode.GITHUB)
+    if not is_uploading or not settings.github_repository or settings.github_token is None:
+        return None
+    from cph50_pipeline.storage.github.committing import GitHubRepository
+    from cph50_pipeline.storage.github.model import Edit
+
+    root = DataRoot(settings.data_root)
+    edits = [Edit(path, root.read(path)) for path in sorted(workflow_files(settings.github_branch))]
+    with GitHubRepository.of(
+        str(settings.github_api_url),
+        settings.github_repository,
+        settings.github_branch,
+        settings.github_token.get_secret_value(),
+    ) as repository:
+        made = repository.commit(lambda _: edits, lambda _: "Add the workflows of cph50\n", datetime.now(UTC))
+    return "" if made is None else made.link
+
+
+def show_workflows(settings: Settings, found: list[WorkflowFile], link: str | None, as_json: bool) -> None:
+    """What was written and uploaded, and what is to be set in the repository."""
     if as_json:
-        output.show_document([asdict(file) for file in found])
+        output.show_document({"files": [asdict(file) for file in found], "commit": link})
         return
     for file in found:
         print(f"{file.path}: {_IN_WORDS[file.became]}")
+    if link is None:
+        print("Commit them to the data repository and push them, with a git or a browser of your own")
+    else:
+        print(f"Committed to {settings.github_repository}: {link}" if link else "The repository has them")
     print(_TO_SET.format(settings=_settings_page(settings), branch=settings.github_branch))
 
 

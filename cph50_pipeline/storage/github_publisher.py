@@ -41,7 +41,8 @@ class GitHubPublisher:
         self._rhythm = selection.rhythm
         self._repository = repository
         self._zone = zone
-        self._memory = Memory(selection.locks, repository.name)
+        self._name = place_of(repository)
+        self._memory = Memory(selection.locks, self._name)
         self._withheld: Mapping[str, str] = {}
 
     @property
@@ -86,7 +87,7 @@ class GitHubPublisher:
     def waiting(self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Waiting:
         """What differs from the repository as it was last seen."""
         known = self._memory.read()
-        remembered = read_memory(self._selection.locks.private_dir, self._repository.name)
+        remembered = read_memory(self._selection.locks.private_dir, self._name)
         here = local_files(self._selection.data_root, remembered.here)
         changes = _differences(here, remembered.snapshot.files)
         chosen = self._selection.choose(changes, remembered.state, now, known.seen)
@@ -119,16 +120,15 @@ class _Publication:
     def __post_init__(self) -> None:
         self._known = self.memory.read()
         private_dir = self.selection.locks.private_dir
-        self._before = read_memory(private_dir, self.repository.name)
-        if self.insistence.is_asked_for:  # everything is looked at again
-            self._before = replace(self._before, here={})
+        self._before = read_memory(private_dir, place_of(self.repository))
+        if self.insistence.compares_all:
+            self._before = Remembered(states=self._before.states)
         self.selection = replace(self.selection, may_replace=self.insistence.may_replace)
 
     def make(self) -> Made | None:
         """The commit; None when there is nothing to publish."""
-        known = None if self.insistence.is_asked_for else self._before.snapshot
         try:
-            made = self.repository.commit(self._decide, self._message, self.now, known)
+            made = self.repository.commit(self._decide, self._message, self.now, self._before.snapshot)
         finally:
             if self._snapshot.commit is not None:
                 self._remember(self._snapshot, ())
@@ -199,7 +199,7 @@ class _Publication:
         self._told += take_in(self.selection.data_root, self.selection.locks, arrived)
         if self._known.seen is None and not self.insistence.may_replace and not self._descends(snapshot):
             found = strangers(self.selection.data_root, arrived, ())
-            refuse_strangers(found, self.repository.name)
+            refuse_strangers(found, f"{self.repository.name}, branch {self.repository.branch},")
 
     def _seen(self, snapshot: Snapshot) -> Collection[str]:
         if self._known.seen is not None:
@@ -227,7 +227,12 @@ class _Publication:
             if edit.data is not None and _is_state(edit.path):
                 states[edit.path] = (blob_id(edit.data), edit.data.decode())
         remembered = Remembered(snapshot, self._here, states)
-        write_memory(self.selection.locks.private_dir, self.repository.name, remembered)
+        write_memory(self.selection.locks.private_dir, place_of(self.repository), remembered)
+
+
+def place_of(repository: GitHubRepository) -> str:
+    """What is remembered is about this branch."""
+    return f"{repository.name}#{repository.branch}"
 
 
 def _differences(here: Mapping[str, LocalFile], there: Mapping[str, Blob]) -> list[Change]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer
 
 from cph50_pipeline.storage.atomic import atomic_write
 from cph50_pipeline.storage.locks import Locks
@@ -44,6 +44,10 @@ class Known(BaseModel):
     compared_at: datetime | None = None
     failures: int = 0
     retry_at: datetime | None = None
+
+    @field_serializer("seen")
+    def _sorted(self, seen: frozenset[str] | None) -> list[str] | None:
+        return None if seen is None else sorted(seen)
 
     def waiting(
         self, changes: int, due_at: datetime | None, now: datetime, withheld: Mapping[str, str]

@@ -74,12 +74,14 @@ class Insistence:
 
     Attributes:
         seconds: How long it may take, waits included.
-        is_asked_for: A person wants it now: no rhythm, no waiting after failures, everything compared anew.
+        is_asked_for: A person wants it now: no rhythm, and no waiting after failures.
+        compares_all: Whether every file is read again, whatever is remembered of it.
         may_replace: What another data root published may be replaced by what this one holds.
     """
 
     seconds: float = 30.0
     is_asked_for: bool = False
+    compares_all: bool = False
     may_replace: bool = False
 
 
