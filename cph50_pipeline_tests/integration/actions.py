@@ -152,13 +152,9 @@ class JobRun:
         """Whether a step failed."""
         return "failure" in self.outcomes.values()
 
-    def run(self, job: Mapping[str, Any], changes: Mapping[str, str] | None = None) -> None:
-        """Run a job's steps, one after another.
-
-        Args:
-            changes: Values that stand in for those of the job's own environment.
-        """
-        given = {name: self._filled_in(value) for name, value in job.get("env", {}).items()} | (changes or {})
+    def run(self, job: Mapping[str, Any]) -> None:
+        """Run a job's steps, one after another."""
+        given = {name: self._filled_in(value) for name, value in job.get("env", {}).items()}
         for step in job["steps"]:
             self._run_step(step, given)
 

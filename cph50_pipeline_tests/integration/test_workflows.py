@@ -28,11 +28,6 @@ LAST = shift_month(CURRENT, -1)
 WORKFLOWS = {path: load_workflow(data) for path, data in workflow_files("main").items()}
 PIPELINE_JOB = WORKFLOWS[PIPELINE]["jobs"]["pipeline"]
 PAGES_JOB = WORKFLOWS[PAGES]["jobs"]["deploy"]
-WITHOUT_PUBLISHING = {
-    **PIPELINE_JOB,
-    "steps": [step for step in PIPELINE_JOB["steps"] if step.get("name") != "Publish what is left"],
-}
-UNPUBLISHED = {"CPH50_PUBLISH": "off"}
 Started = Callable[..., JobRun]
 
 
@@ -170,16 +165,29 @@ def test_a_repository_that_does_not_say_where_the_pipeline_is_gets_a_clear_line(
     assert job.outcomes["install"] == "skipped"
 
 
-def test_a_month_is_made_by_a_pipeline_that_pip_installed(started: Started) -> None:
+def test_a_month_is_made_and_published_by_a_pipeline_that_pip_installed_and_then_gone_on_with(
+    started: Started, github: RunningGitHub
+) -> None:
     job = started("workflow_dispatch", inputs__mode="month", inputs__month=LAST)
-    job.run(WITHOUT_PUBLISHING, UNPUBLISHED)
+    job.run(PIPELINE_JOB)
     assert not job.has_failed, job.log
     data = job.workspace / "data"
-    assert (data / "session_cache" / f"{LAST}.json").stat().st_size > 1000
+    cache = f"session_cache/{LAST}.json"
+    assert git(github.git_dir(REPOSITORY), "show", f"main:{cache}") == (data / cache).read_text()
     assert (data / "vehicle_config.json").exists()
     assert not (data / "private").exists()
     assert (job.temporary / "cph50" / "dagster").is_dir()
-    assert TOKEN not in job.log
+    assert job.outputs(PIPELINE_JOB) == {"published": "true"}
+
+    again = started("workflow_dispatch", inputs__mode="month", inputs__month=LAST)
+    again.run(PIPELINE_JOB)
+    assert not again.has_failed, again.log
+    assert again.outputs(PIPELINE_JOB) == {"published": ""}, again.log
+    current = started("workflow_dispatch", inputs__mode="current")
+    current.run(PIPELINE_JOB)
+    assert not current.has_failed, current.log
+    assert current.outputs(PIPELINE_JOB) == {"published": "true"}
+    assert TOKEN not in job.log + again.log + current.log
 
 
 def test_a_look_at_the_charger_goes_on_also_beside_a_damaged_file(
@@ -187,10 +195,11 @@ def test_a_look_at_the_charger_goes_on_also_beside_a_damaged_file(
 ) -> None:
     push(github, tmp_path, {f"session_cache/{LAST}.json": b"{"})
     job = started("schedule", github__event__schedule="7,22,37,52 * * * *")
-    job.run(WITHOUT_PUBLISHING, UNPUBLISHED)
+    job.run(PIPELINE_JOB)
     assert job.outcomes["Tell Dagster what is stored"] == "failure"
     assert f"session_cache/{LAST}.json is not a readable JSON file" in job.log
     assert "charger_sensor: " in job.log
+    assert TOKEN not in job.log
 
 
 @pytest.mark.parametrize("is_moved", [True, False])
