@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.civil_time import month_of
-from cph50_pipeline.errors import Cph50Error, TransientError
+from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.storage.arrivals import Arrived, refuse_strangers, strangers, take_in
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.github.committing import GitHubRepository
@@ -20,7 +20,7 @@ from cph50_pipeline.storage.layout import Cause, kind_of
 from cph50_pipeline.storage.local_files import LocalFile, local_files
 from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
-from cph50_pipeline.storage.provenance import is_checkout_of
+from cph50_pipeline.storage.provenance import checked_out
 from cph50_pipeline.storage.published import Blob, blob_id
 from cph50_pipeline.storage.publisher import Insistence, Publication, Waiting
 from cph50_pipeline.storage.selection import Chosen, Selection
@@ -116,19 +116,24 @@ class _Publication:
     _here: Mapping[str, LocalFile] = field(default_factory=dict)
     _snapshot: Snapshot = field(default_factory=Snapshot)
     _told: list[str] = field(default_factory=list)
+    _last_seen: Snapshot = field(init=False)
 
     def __post_init__(self) -> None:
         self._known = self.memory.read()
         private_dir = self.selection.locks.private_dir
         self._before = read_memory(private_dir, place_of(self.repository))
         if self.insistence.compares_all:
-            self._before = Remembered(states=self._before.states)
+            self._before = replace(self._before, here={})
+        self._last_seen = self._before.snapshot
         self.selection = replace(self.selection, may_replace=self.insistence.may_replace)
 
     def make(self) -> Made | None:
         """The commit; None when there is nothing to publish."""
+        if self._known.seen is None:
+            self._begin_from_checkout()
+        known = None if self.insistence.compares_all else self._before.snapshot
         try:
-            made = self.repository.commit(self._decide, self._message, self.now, self._before.snapshot)
+            made = self.repository.commit(self._decide, self._message, self.now, known)
         finally:
             if self._snapshot.commit is not None:
                 self._remember(self._snapshot, ())
@@ -139,9 +144,11 @@ class _Publication:
     def known_after(self, known: Known, made: Made | None) -> Known:
         """What is known of the repository after the publication."""
         after = known.after_success(self.now, did_upload=made is not None)
-        return after.model_copy(
-            update={"seen": frozenset(self._here) & frozenset(self._published(made).files)}
-        )
+        published = self._published(made).files
+        same = {path for path, file in self._here.items() if file.id == _id(published, path)}
+        # What is gone here, or another run holds, stays ours until that is published, too.
+        still_ours = self._seen(self._snapshot) & published.keys()
+        return after.model_copy(update={"seen": frozenset(same | still_ours)})
 
     def told_of(self, made: Made, branch: str) -> Publication:
         """The publication, for people."""
@@ -163,7 +170,7 @@ class _Publication:
     def _decide(self, snapshot: Snapshot) -> Sequence[Edit]:
         """What is to be changed in the branch as it is now."""
         self._receive(snapshot)
-        self._snapshot = snapshot
+        self._snapshot = self._last_seen = snapshot
         self._here = local_files(self.selection.data_root, self._before.here)
         seen = self._seen(snapshot)
         changes = _differences(self._here, snapshot.files)
@@ -183,7 +190,7 @@ class _Publication:
 
     def _receive(self, snapshot: Snapshot) -> None:
         """Deal with what others changed since the branch was last seen."""
-        before = self._snapshot if self._snapshot.commit is not None else self._before.snapshot
+        before = self._last_seen
         if snapshot.commit == before.commit:
             return
         arrived = [
@@ -197,19 +204,27 @@ class _Publication:
             if before.files.get(path) != (after := snapshot.files.get(path))
         ]
         self._told += take_in(self.selection.data_root, self.selection.locks, arrived)
-        if self._known.seen is None and not self.insistence.may_replace and not self._descends(snapshot):
-            found = strangers(self.selection.data_root, arrived, ())
+        if not self.insistence.may_replace:
+            found = strangers(self.selection.data_root, arrived, self._seen(snapshot))
             refuse_strangers(found, f"{self.repository.name}, branch {self.repository.branch},")
 
-    def _seen(self, snapshot: Snapshot) -> Collection[str]:
+    def _seen(self, snapshot: Snapshot) -> frozenset[str]:
+        """The published files that were in this data root."""
         if self._known.seen is not None:
             return self._known.seen
-        if self._descends(snapshot):
-            return frozenset(snapshot.files)
         return frozenset(path for path, file in self._here.items() if file.id == _id(snapshot.files, path))
 
-    def _descends(self, snapshot: Snapshot) -> bool:
-        return snapshot.commit is not None and is_checkout_of(Git(self.selection.data_root), snapshot.commit)
+    def _begin_from_checkout(self) -> None:
+        """Go on from where the data root was checked out, where nothing else is known of it."""
+        commit = checked_out(Git(self.selection.data_root))
+        if commit is None:
+            return
+        try:
+            files = self.repository.files(self.repository.resolve(commit).id)
+        except NotFoundError:
+            return
+        self._known = self._known.model_copy(update={"seen": frozenset(files)})
+        self._last_seen = Snapshot(commit, files=files)
 
     def _message(self, edits: Sequence[Edit]) -> str:
         paths = {edit.path for edit in edits}

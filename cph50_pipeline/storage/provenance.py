@@ -1,4 +1,4 @@
-"""Whether the data root comes from a commit: then what the commit holds is nobody else's."""
+"""Where the data root comes from: what is published of the commit that it was checked out from is nobody else's."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.storage.git import Git
 
 
-def is_checkout_of(git: Git, commit: str) -> bool:
-    """Whether the data root is checked out from a commit, or from one that came after it.
+def checked_out(git: Git) -> str | None:
+    """The commit that the data root is checked out from; None when it is no checkout.
 
     Args:
         git: Git in the data root.
-        commit: The whole id.
     """
     try:
-        if git.ask("rev-parse", "--show-prefix").text:  # the repository is one around the data root
-            return False
-        return git.ask("merge-base", "--is-ancestor", commit, "HEAD").code == 0
+        answer = git.ask("rev-parse", "--show-prefix", "HEAD")
     except Cph50Error:  # without git there is no checkout
-        return False
+        return None
+    prefix, _, commit = answer.text.partition("\n")
+    return (
+        commit if answer.code == 0 and not prefix else None
+    )  # a repository around the data root is not its own
