@@ -40,7 +40,7 @@ def test_an_edited_workflow_is_left_alone_until_it_is_to_be_replaced(
     found = write_workflows(household)
     assert [file.became for file in found] == [Became.KEPT, Became.UNCHANGED]
     assert (tmp_path / PAGES).read_text() == edited
-    show_workflows(household, found, as_json=False)
+    show_workflows(household, found, None, as_json=False)
     assert (
         f"{PAGES}: was edited by somebody and is left alone; --force replaces it" in capsys.readouterr().out
     )
@@ -51,7 +51,7 @@ def test_an_edited_workflow_is_left_alone_until_it_is_to_be_replaced(
 def test_it_says_what_to_set_in_the_repository(
     household: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_workflows(household, write_workflows(household), as_json=False)
+    show_workflows(household, write_workflows(household), None, as_json=False)
     said = capsys.readouterr().out
     assert "the settings of ember/data" in said
     assert "home is the default branch" in said
@@ -62,9 +62,12 @@ def test_it_says_what_to_set_in_the_repository(
 def test_a_program_is_told_what_became_of_each_file(
     household: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_workflows(household, write_workflows(household), as_json=True)
+    show_workflows(household, write_workflows(household), None, as_json=True)
     said = json.loads(capsys.readouterr().out)
-    assert said == [{"path": PAGES, "became": "written"}, {"path": PIPELINE, "became": "written"}]
+    assert said == {
+        "files": [{"path": PAGES, "became": "written"}, {"path": PIPELINE, "became": "written"}],
+        "commit": None,
+    }
 
 
 def test_an_object_store_has_no_repository_for_them() -> None:
