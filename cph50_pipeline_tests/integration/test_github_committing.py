@@ -75,6 +75,7 @@ def test_a_publication_is_one_commit_with_all_that_differs(hub: RunningGitHub, g
         f"cph50_pipeline <cph50@localhost> {AT.timestamp():.0f} {AT.timestamp():.0f} Update 2026-01\n\nRun 8f0c"
     )
     assert {edit.path for edit in made.edits} == set(FILES)
+    assert made.message == "Update 2026-01\n\nRun 8f0c"
     assert made.link.endswith(f"/{REPOSITORY}/commit/{made.commit}")
     assert made.retries == 0
 
@@ -275,12 +276,19 @@ def test_a_commit_whose_answer_was_lost_is_found_below_a_persons_next_one(
             commit_by_hand(git_dir, {"README.md": b"On top\n"})
 
     hub.on_request = go_on
+    asked: list[Snapshot] = []
+
+    def decide(snapshot: Snapshot) -> Sequence[Edit]:
+        asked.append(snapshot)
+        return [Edit(path, data) for path, data in FILES.items()]
+
     with branch_of(hub) as branch:
-        made = publish(branch, FILES)
+        made = branch.commit(decide, lambda _: "Update", AT)
         assert made is not None
         assert made.commit == moved[0]
         assert made.snapshot == branch.snapshot()
     assert subjects(git_dir) == ["By hand", "Update", "By hand"]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

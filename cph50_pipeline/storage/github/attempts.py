@@ -54,13 +54,17 @@ class Standing:
         commit: Its id.
         snapshot: The branch as it was last seen.
         edits: What it changed; when more than one commit was made, what all of them did.
+        message: Its message.
         link: Where a browser shows it.
+        is_whole: Whether nothing was left over for another commit.
     """
 
     commit: str
     snapshot: Snapshot
     edits: tuple[Edit, ...]
+    message: str
     link: str
+    is_whole: bool
 
 
 @dataclass
@@ -112,7 +116,11 @@ class Attempts:
     def _advance(self) -> bool:
         """Make the next commit; says whether there may be another one to make."""
         snapshot = self.known = self.look.snapshot(self.known)
-        self._find_landed(snapshot)
+        landed = self._landed(snapshot)
+        if landed is not None:
+            self._keep(replace(landed, snapshot=snapshot))
+            if landed.is_whole:
+                return False
         edits = self._differences(snapshot)
         if not edits:
             return False
@@ -123,8 +131,9 @@ class Attempts:
         tree = self._store_tree(snapshot.tree, portion)
         if tree == snapshot.tree:
             return False
-        self._move(snapshot, snapshot.commit, tree, portion)
-        return len(portion) < len(edits)
+        is_whole = len(portion) == len(edits)
+        self._move(snapshot, snapshot.commit, tree, portion, is_whole=is_whole)
+        return not is_whole
 
     def _differences(self, snapshot: Snapshot) -> list[PlannedEdit]:
         edits = plan(self.decide(snapshot), snapshot.files)
@@ -137,14 +146,13 @@ class Attempts:
         """Commit the smallest file, because GitHub stores no objects in a repository without commits."""
         smallest = min(edits, key=lambda edit: (len(edit.data or b""), edit.path))
         made = _as_edits([smallest])
+        message = self.describe(made)
         try:
-            commit = self.api.put_first_file(
-                smallest.path, smallest.data or b"", self.describe(made), self.at
-            )
+            commit = self.api.put_first_file(smallest.path, smallest.data or b"", message, self.at)
         except TransientError as error:
             raise _again(error) from error
         snapshot = Snapshot(commit.sha, commit.tree.sha, after(empty.files, [smallest]))
-        self._keep(Standing(commit.sha, snapshot, made, commit.html_url))
+        self._keep(Standing(commit.sha, snapshot, made, message, commit.html_url, is_whole=False))
 
     def _store_tree(self, base: str, edits: Sequence[PlannedEdit]) -> str:
         try:
@@ -175,11 +183,14 @@ class Attempts:
         self.stored.update(edit.blob.id for edit in chunk if edit.blob is not None)
         return tree
 
-    def _move(self, base: Snapshot, parent: str, tree: str, edits: Sequence[PlannedEdit]) -> None:
+    def _move(
+        self, base: Snapshot, parent: str, tree: str, edits: Sequence[PlannedEdit], *, is_whole: bool
+    ) -> None:
         made = _as_edits(edits)
-        commit = self.api.create_commit(tree, parent, self.describe(made), self.at)
+        message = self.describe(made)
+        commit = self.api.create_commit(tree, parent, message, self.at)
         snapshot = Snapshot(commit.sha, tree, after(base.files, edits))
-        standing = Standing(commit.sha, snapshot, made, commit.html_url)
+        standing = Standing(commit.sha, snapshot, made, message, commit.html_url, is_whole)
         try:
             self.api.move_branch(commit.sha)
         except TransientError as error:
@@ -195,16 +206,16 @@ class Attempts:
         self._done = replace(standing, edits=(*earlier, *standing.edits))
         self.known = standing.snapshot
 
-    def _find_landed(self, snapshot: Snapshot) -> None:
-        """Count the commit of an earlier attempt, whose answer was lost, when it stands on the branch after all."""
+    def _landed(self, snapshot: Snapshot) -> Standing | None:
+        """The commit of an earlier attempt, whose answer was lost, when it stands on the branch after all."""
         if not self._unclear or snapshot.commit is None or snapshot.commit in self._bases:
-            return
+            return None
         for number, commit in enumerate(self.api.commits(snapshot.commit)):
             if commit.id in self._unclear:
-                self._keep(replace(self._unclear.pop(commit.id), snapshot=snapshot))
-                return
+                return self._unclear.pop(commit.id)
             if commit.id in self._bases or number == _COMMITS_LOOKED_THROUGH:
-                return
+                return None
+        return None
 
 
 def _again(error: Cph50Error) -> RedoError:

@@ -167,6 +167,7 @@ class GitHubRepository(Client[GitHubConnection]):
             commit=standing.commit,
             snapshot=standing.snapshot,
             edits=standing.edits,
+            message=standing.message,
             retries=attempts.begun - 1,
             requests=self.requests_made - requests_before,
             link=standing.link,

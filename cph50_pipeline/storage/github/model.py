@@ -60,6 +60,7 @@ class Made:
         commit: Its id.
         snapshot: The branch as it was last seen, this commit in it.
         edits: What was changed, by all of them.
+        message: Its message.
         retries: How often the work was begun anew, because the branch had moved or an answer was lost.
         requests: Requests sent for it, all retries included.
         link: Where a browser shows it.
@@ -68,6 +69,7 @@ class Made:
     commit: str
     snapshot: Snapshot
     edits: tuple[Edit, ...]
+    message: str
     retries: int
     requests: int
     link: str
