@@ -243,7 +243,10 @@ class _Upload:
 
     def _prepare(self) -> None:
         with self._alone() as git:
-            self.folder.open(git)
+            self._mend(git)
+
+    def _mend(self, git: Git) -> None:
+        self.folder.open(Git(self.folder.data_root, keep_open=git.keep_open))
 
     def _arrivals(self, there: str | None) -> list[Arrival]:
         """What others changed since the remote branch was last seen, as far as our last commit has it otherwise."""
@@ -268,7 +271,8 @@ class _Upload:
             if head is not None and _is_below(git, there, head):
                 self._move(git, [(self.folder.known_ref, there, known)])
                 return head
-            self.folder.open(git)  # a commit that was killed since may be in the way
+            self._mend(git)  # a commit that was killed since may be in the way
+            head, known = self.folder.standing(git)
             tip = self._on_top(git, head, known, there)
             self._move(git, [(self.folder.branch_ref, tip, head), (self.folder.known_ref, there, known)])
             forget_staged(git)

@@ -76,6 +76,20 @@ class CloneFolder:
         """Git in the data root, at work in the clone."""
         return git.with_variables(GIT_DIR=str(self.git_dir), GIT_WORK_TREE=str(self.data_root))
 
+    def standing(self, git: Git) -> tuple[str | None, str | None]:
+        """The commits that our branch and, as far as known, the remote one stand at; None before the first.
+
+        Args:
+            git: Git in the clone.
+
+        Raises:
+            DamagedRepositoryError: when git cannot read them.
+        """
+        form = "--format=%(refname) %(objecttype) %(objectname)"
+        answer = git.run("for-each-ref", form, self.branch_ref, self.known_ref)
+        found = dict(line.split(" commit ") for line in answer.text.splitlines())
+        return found.get(self.branch_ref), found.get(self.known_ref)
+
     def open(self, git: Git) -> Repository:
         """The clone, fit for a commit; made, or made anew, when it cannot be read.
 
@@ -193,16 +207,15 @@ class CloneFolder:
 
     def _mend_head(self, git: Git) -> None:
         """Stand on the branch that is published; one that was renamed is followed with its commits."""
-        named = git.ask("symbolic-ref", "--quiet", "HEAD")
-        if named.code > 1:
-            raise DamagedRepositoryError(f"git cannot read HEAD: {named.complaint}")
-        if named.text != self.branch_ref:
-            head = commit_at(git, "HEAD")
-            if head is not None and commit_at(git, self.branch_ref) is None:
-                git.run("update-ref", self.branch_ref, head)
-            git.run("symbolic-ref", "HEAD", self.branch_ref)
-        if commit_at(git, self.branch_ref) is None and self._names_something(git):
-            raise DamagedRepositoryError(f"git cannot read the branch {self.remote.branch}")
+        with _typed("read", self.git_dir / "HEAD"):
+            if (self.git_dir / "HEAD").read_bytes() != f"ref: {self.branch_ref}\n".encode():
+                self._stand_on_branch(git)
+
+    def _stand_on_branch(self, git: Git) -> None:
+        head = commit_at(git, "HEAD")
+        if head is not None and commit_at(git, self.branch_ref) is None:
+            git.run("update-ref", self.branch_ref, head)
+        git.run("symbolic-ref", "HEAD", self.branch_ref)
 
     def _names_something(self, git: Git) -> bool:
         """Whether a branch without a commit is a broken one, not one before its first commit."""
@@ -214,6 +227,8 @@ class CloneFolder:
     def _mend_index(self, git: Git) -> None:
         """Make git's index that of the last commit: nothing is staged here but by a commit under way."""
         if commit_at(git, "HEAD") is None:
+            if self._names_something(git):
+                raise DamagedRepositoryError(f"git cannot read the branch {self.remote.branch}")
             with _typed("removed", self.git_dir / "index"):
                 (self.git_dir / "index").unlink(missing_ok=True)
             return

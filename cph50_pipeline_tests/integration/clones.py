@@ -54,6 +54,10 @@ class PushedHousehold:
             inside.run("commit", "--quiet", "--only", f"--message={message or ' '.join(paths)}", "--", *paths)
             return inside.run("rev-parse", "HEAD").text
 
+    def has_committed(self, path: str) -> bool:
+        """Whether a file is in the last commit."""
+        return bool(self.git("ls-tree", "--name-only", "HEAD", "--", path))
+
     def differs(self, path: str) -> bool:
         """Whether a file is other than in the last commit, or has never been committed."""
         with self.locks.repository() as descriptor:
