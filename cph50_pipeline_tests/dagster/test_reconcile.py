@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from cph50_pipeline.charging.watching import LastSession
 from cph50_pipeline.civil_time import month_bounds
+from cph50_pipeline.defs.attribution_inputs import digest_of
 from cph50_pipeline.defs.document_files import CLASSIFIER_HTML, dump_documents
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, EVENTS, MONTH_FILES, ROLLUPS, SLOTS, WINDOWS
 from cph50_pipeline.defs.power_files import make_files
 from cph50_pipeline.defs.reading_files import write_readings
 from cph50_pipeline.defs.reconcile import Reconciled, reconcile
 from cph50_pipeline.defs.rolling_up import roll_up, roll_windows
-from cph50_pipeline.defs.store import CLASSIFIER_FILE
+from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE, STATE_FILE
 from cph50_pipeline.power.data_points import FILES
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.power.readings import collect
@@ -130,3 +132,15 @@ def test_damaged_power_is_named_and_its_month_stays_unmade(collected: Home) -> N
     [line] = told(collected).damaged
     assert path in line
     assert known(collected, "power_readings") == {MONTHS[2]}
+
+
+def test_labels_and_the_chargers_state_are_shown_as_sensors_show_them(collected: Home) -> None:
+    state = LastSession(timestamp=NOW.isoformat(), detected_at="now", connected=True, charging=False)
+    collected.store().write_document(STATE_FILE, state.model_dump())
+    told(collected)
+    told(collected)
+    [labels] = materializations(collected.instance, "vehicle_labels")
+    assert labels.metadata["content"].value == digest_of((collected.folder / LABELS_FILE).read_bytes())
+    for asset in ("last_session", "last_session_id"):
+        [shown] = materializations(collected.instance, asset)
+        assert (shown.metadata["connected"].value, shown.metadata["charging"].value) == (True, False)
