@@ -118,4 +118,5 @@ def _initialise(settings: Settings, *, replace_edited: bool, as_json: bool) -> N
     from cph50_pipeline.cli.publish_init import show_workflows, upload_workflows, write_workflows
 
     found = write_workflows(settings, replace_edited=replace_edited)
-    show_workflows(settings, found, upload_workflows(settings), as_json)
+    link = upload_workflows(settings, replace_edited=replace_edited)
+    show_workflows(settings, found, link, as_json)

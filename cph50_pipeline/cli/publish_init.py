@@ -72,7 +72,7 @@ def write_workflows(settings: Settings, *, replace_edited: bool = False) -> list
     return found
 
 
-def upload_workflows(settings: Settings) -> str | None:
+def upload_workflows(settings: Settings, *, replace_edited: bool = False) -> str | None:
     """Put the workflows of the data root into the data repository, where there is one on GitHub and a token for it.
 
     Returns:
@@ -86,17 +86,25 @@ def upload_workflows(settings: Settings) -> str | None:
     if not is_uploading or not settings.github_repository or settings.github_token is None:
         return None
     from cph50_pipeline.storage.github.committing import GitHubRepository
-    from cph50_pipeline.storage.github.model import Edit
+    from cph50_pipeline.storage.github.model import Edit, Snapshot
 
     root = DataRoot(settings.data_root)
-    edits = [Edit(path, root.read(path)) for path in sorted(workflow_files(settings.github_branch))]
+    here = {path: root.read(path) for path in sorted(workflow_files(settings.github_branch))}
     with GitHubRepository.of(
         str(settings.github_api_url),
         settings.github_repository,
         settings.github_branch,
         settings.github_token.get_secret_value(),
     ) as repository:
-        made = repository.commit(lambda _: edits, lambda _: "Add the workflows of cph50\n", datetime.now(UTC))
+
+        def decide(snapshot: Snapshot) -> list[Edit]:
+            """The workflows that are here, except over one that somebody has edited there."""
+            there = {path: snapshot.files[path] for path in here if path in snapshot.files}
+            contents = zip(there, repository.read([blob.id for blob in there.values()]), strict=True)
+            kept = workflow_edits(settings.github_branch, dict(contents), replace_edited=replace_edited).kept
+            return [Edit(path, data) for path, data in here.items() if path not in kept]
+
+        made = repository.commit(decide, lambda _: "Add the workflows of cph50\n", datetime.now(UTC))
     return "" if made is None else made.link
 
 
