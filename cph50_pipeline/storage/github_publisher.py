@@ -158,7 +158,7 @@ class _Publication:
             branch=branch,
             files=tuple(paths),
             bytes=sum(len(edit.data or b"") for edit in made.edits),
-            message=self._message(made.edits),
+            message=made.message,
             retries=made.retries,
             link=made.link,
             told=tuple(dict.fromkeys(self._told)),
