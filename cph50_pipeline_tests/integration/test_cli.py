@@ -44,6 +44,8 @@ COMMANDS = [
     "tick",
     "scheduler",
     "reconcile",
+    "restore",
+    "history",
     "rebuild",
     "label",
     "unlabel",
