@@ -85,15 +85,20 @@ def _silent() -> logging.Logger:
 def _show(done: Published, settings: Settings, as_json: bool) -> None:
     shown = [(name, one) for name, one in (("committed", done.committed), ("uploaded", done.uploaded)) if one]
     if as_json:
-        document: dict[str, Any] = {"committed": None, "uploaded": None, "withheld": dict(done.withheld)}
+        document: dict[str, Any] = {
+            "committed": None,
+            "uploaded": None,
+            "withheld": dict(done.withheld),
+            "told": [*done.told],
+        }
         output.show_document(document | {name: asdict(one) for name, one in shown})
         return
     for name, publication in shown:
         print(f"{name.capitalize()}: {_in_words(publication)}")
-        for line in publication.told:
-            print(f"  {line}")
     if not shown:
         print(f"Nothing to publish: {_place(settings)} holds what the data root holds")
+    for line in done.told:
+        print(line)
     for path, why in done.withheld.items():
         output.progress(f"{path} is not published: it {why}")
 

@@ -3,7 +3,7 @@
 How that is done is in `storage.publisher` and the ways of publishing; what `runs.json` says is in `run_log`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import Logger
@@ -14,11 +14,12 @@ from cph50_pipeline.defs.assets.external import PUBLICATION
 from cph50_pipeline.defs.reference_files import ensure_reference_files
 from cph50_pipeline.defs.run_log import write_run_log
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import BadInputError, Cph50Error
+from cph50_pipeline.errors import BadInputError, Cph50Error, PermanentError
 from cph50_pipeline.settings import PREFIX, PublishMode, Settings, is_object_store
 from cph50_pipeline.storage.messages import RunInfo
 from cph50_pipeline.storage.presence import Presence
 from cph50_pipeline.storage.publisher import Insistence, Publication, Publisher
+from cph50_pipeline.storage.restoring import begun_restore
 from cph50_pipeline.storage.selection import Selection
 
 TOKEN_VARIABLE = f"{PREFIX}GITHUB_TOKEN"
@@ -88,13 +89,16 @@ def upload_run(
     if settings.publish_mode in (PublishMode.OFF, PublishMode.LOCAL):
         return None
     try:
-        uploaded = publisher_of(settings, store).upload(_info(run), datetime.now(UTC), AT_A_RUNS_END)
+        publisher = publisher_of(settings, store)
+        uploaded = publisher.upload(_info(run), datetime.now(UTC), AT_A_RUNS_END)
     except Cph50Error as error:
         log.error(f"Nothing was uploaded: {error} The files are safe; the next upload takes them along.")
         return None
     except Exception:
         log.exception("Nothing was uploaded. The files are safe; the next upload takes them along.")
         return None
+    for line in publisher.told:
+        log.warning(line)
     if uploaded is not None:
         report_publication(uploaded, instance, log)
     return uploaded
@@ -108,11 +112,13 @@ class Published:
         committed: The commit that was made on this machine, if any.
         uploaded: What was uploaded, if anything.
         withheld: What was kept back, with the reason, by path.
+        told: What a person should know of what others changed, a line each.
     """
 
     committed: Publication | None
     uploaded: Publication | None
     withheld: Mapping[str, str]
+    told: Sequence[str]
 
 
 def publish(
@@ -135,7 +141,9 @@ def publish(
     committed = publisher.commit(run, datetime.now(UTC))
     withheld = publisher.withheld
     uploaded = publisher.upload(run, datetime.now(UTC), insistence)
-    published = Published(committed, uploaded, {**withheld, **publisher.withheld})
+    published = Published(committed, uploaded, {**withheld, **publisher.withheld}, publisher.told)
+    for line in published.told:
+        log.warning(line)
     shown = uploaded or (committed if settings.publish_mode is PublishMode.LOCAL else None)
     if shown is not None:
         report_publication(shown, instance, log)
@@ -147,8 +155,15 @@ def publisher_of(settings: Settings, store: Store) -> Publisher:
 
     Raises:
         BadInputError: a setting that this way of publishing needs is missing or wrong; names it.
+        PermanentError: the data root is not whole, because a restore was interrupted.
     """
     mode = settings.publish_mode
+    if begun_restore(settings.private_dir) is not None:
+        raise PermanentError(
+            f"{settings.data_root} is being restored, or that was interrupted",
+            kept="Nothing is published meanwhile",
+            remedy="`cph50 restore` completes it",
+        )
     if is_object_store(settings.data_root):
         raise BadInputError(
             f"CPH50_PUBLISH={mode.value} needs a folder as data root; {settings.data_root} is in an object store",
@@ -213,8 +228,6 @@ def report_publication(publication: Publication, instance: dg.DagsterInstance, l
     """Show in Dagster what was published."""
     commits = "a commit" if publication.commits == 1 else f"{publication.commits} commits"
     log.info(f"Published {commits} up to {publication.commit[:10]} on {publication.branch}")
-    for line in publication.told:
-        log.warning(line)
     metadata: dict[str, dg.RawMetadataValue] = {
         "commit": publication.commit,
         "commits": publication.commits,

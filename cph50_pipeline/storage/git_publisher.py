@@ -29,11 +29,17 @@ class GitPublisher:
         self._selection = selection
         self._author = author or Author()
         self._withheld: Mapping[str, str] = {}
+        self._told: Sequence[str] = ()
 
     @property
     def withheld(self) -> Mapping[str, str]:
         """The files that the last look at the data root kept back, with the reason, by path."""
         return self._withheld
+
+    @property
+    def told(self) -> Sequence[str]:
+        """What a person should know of what others changed, as the last upload found it, a line each."""
+        return self._told
 
     def commit(self, run: RunInfo, now: datetime) -> Publication | None:
         """Commit every published file that differs from the last commit; waits for other runs that commit.

@@ -44,11 +44,17 @@ class GitHubPublisher:
         self._name = place_of(repository)
         self._memory = Memory(selection.locks, self._name)
         self._withheld: Mapping[str, str] = {}
+        self._told: Sequence[str] = ()
 
     @property
     def withheld(self) -> Mapping[str, str]:
         """The files that the last look at the data root kept back, with the reason, by path."""
         return self._withheld
+
+    @property
+    def told(self) -> Sequence[str]:
+        """What a person should know of what others changed, as the last upload found it, a line each."""
+        return self._told
 
     def commit(self, run: RunInfo, now: datetime) -> Publication | None:
         """Nothing is committed here; that the run wrote something is noted for the next publication."""
@@ -80,9 +86,9 @@ class GitHubPublisher:
                 self._memory.change(lambda known: known.after_failure(now, wait))
                 raise
             finally:
-                self._withheld = publication.chosen.withheld
+                self._withheld, self._told = publication.chosen.withheld, publication.told
             self._memory.change(lambda known: publication.known_after(known, made))
-        return None if made is None else publication.told_of(made, self._repository.branch)
+        return None if made is None else publication.as_publication(made, self._repository.branch)
 
     def waiting(self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Waiting:
         """What differs from the repository as it was last seen."""
@@ -102,6 +108,7 @@ class _Publication:
 
     Attributes:
         chosen: What was chosen in the last attempt.
+        told: What a person should know of what others changed, a line each.
     """
 
     selection: Selection
@@ -111,11 +118,11 @@ class _Publication:
     now: datetime
     insistence: Insistence
     chosen: Chosen = field(default_factory=Chosen)
+    told: tuple[str, ...] = ()
     _known: Known = field(init=False)
     _before: Remembered = field(init=False)
     _here: Mapping[str, LocalFile] = field(default_factory=dict)
     _snapshot: Snapshot = field(default_factory=Snapshot)
-    _told: list[str] = field(default_factory=list)
     _last_seen: Snapshot = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,14 +150,16 @@ class _Publication:
 
     def known_after(self, known: Known, made: Made | None) -> Known:
         """What is known of the repository after the publication."""
-        after = known.after_success(self.now, did_upload=made is not None)
+        after = known.after_success(
+            self.now, did_upload=made is not None, named={*self._known.runs, self.run.run_id}
+        )
         published = self._published(made).files
         same = {path for path, file in self._here.items() if file.id == _id(published, path)}
         # What is gone here, or another run holds, stays ours until that is published, too.
         still_ours = self._seen(self._snapshot) & published.keys()
         return after.model_copy(update={"seen": frozenset(same | still_ours)})
 
-    def told_of(self, made: Made, branch: str) -> Publication:
+    def as_publication(self, made: Made, branch: str) -> Publication:
         """The publication, for people."""
         paths = sorted(edit.path for edit in made.edits)
         return Publication(
@@ -161,7 +170,6 @@ class _Publication:
             message=made.message,
             retries=made.retries,
             link=made.link,
-            told=tuple(dict.fromkeys(self._told)),
         )
 
     def _published(self, made: Made | None) -> Snapshot:
@@ -203,7 +211,8 @@ class _Publication:
             for path in sorted({*before.files, *snapshot.files})
             if before.files.get(path) != (after := snapshot.files.get(path))
         ]
-        self._told += take_in(self.selection.data_root, self.selection.locks, arrived)
+        told = take_in(self.selection.data_root, self.selection.locks, arrived)
+        self.told = tuple(dict.fromkeys([*self.told, *told]))
         if not self.insistence.may_replace:
             found = strangers(self.selection.data_root, arrived, self._seen(snapshot))
             refuse_strangers(found, f"{self.repository.name}, branch {self.repository.branch},")

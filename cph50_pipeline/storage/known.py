@@ -5,7 +5,7 @@ Without it nothing is lost: what the repository holds and this data root does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -66,10 +66,18 @@ class Known(BaseModel):
         is_due = earliest is not None and earliest <= now and not is_held_back
         return Waiting(changes, earliest, is_due, withheld)
 
-    def after_success(self, now: datetime, *, did_upload: bool) -> Known:
-        """What is known when an upload went well, or had nothing to do."""
+    def after_success(self, now: datetime, *, did_upload: bool, named: Collection[str] = ()) -> Known:
+        """What is known when an upload went well, or had nothing to do.
+
+        Args:
+            did_upload: Whether there was something to upload.
+            named: The runs that it named; others may have noted theirs meanwhile.
+        """
         known = self.model_copy(update={"failures": 0, "retry_at": None, "compared_at": now})
-        return known.model_copy(update={"uploaded_at": now, "runs": ()}) if did_upload else known
+        if not did_upload:
+            return known
+        unnamed = tuple(run for run in self.runs if run not in named)
+        return known.model_copy(update={"uploaded_at": now, "runs": unnamed})
 
     def after_failure(self, now: datetime, retry_after_seconds: float | None) -> Known:
         """What is known when an upload failed: the pause grows with each failure, and is never less than asked for."""

@@ -63,8 +63,7 @@ class Presence:
             since = self._since(path, state, _time_of(current, path, now))
             if now - since < timedelta(minutes=self.delay_minutes):
                 return Verdict.HOLD
-        is_same = published is not None and current is not None and state == _state(kind, published, path)
-        return Verdict.TRAVEL if is_same else Verdict.CAUSE
+        return Verdict.TRAVEL if is_same_state(kind, path, current, published) else Verdict.CAUSE
 
     def _since(self, path: str, state: dict[str, Any] | None, seen_at: datetime) -> datetime:
         """Since when a state is known to hold; a new one is remembered as beginning at `seen_at`."""
@@ -88,6 +87,11 @@ class Presence:
             return {}
         found = _object(data, _MEMORY)
         return {} if found is None else found
+
+
+def is_same_state(kind: FileKind, path: str, one: bytes | None, other: bytes | None) -> bool:
+    """Whether two versions of a state file say the same of whether somebody is home; None: there is no file."""
+    return one is not None and other is not None and _state(kind, one, path) == _state(kind, other, path)
 
 
 def _state(kind: FileKind, data: bytes | None, path: str) -> dict[str, Any] | None:

@@ -37,7 +37,6 @@ class Publication:
         commits: How many.
         retries: How often it was begun again, because of others or of failures.
         link: Where it can be looked at; empty when nowhere.
-        told: What a person should know of it, a line each.
     """
 
     commit: str
@@ -48,7 +47,6 @@ class Publication:
     commits: int = 1
     retries: int = 0
     link: str = ""
-    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +93,10 @@ class Publisher(Protocol):
     @property
     def withheld(self) -> Mapping[str, str]:
         """The files that the last look at the data root kept back, with the reason, by path."""
+
+    @property
+    def told(self) -> Sequence[str]:
+        """What a person should know of what others changed, as the last upload found it, a line each."""
 
     def commit(self, run: RunInfo, now: datetime) -> Publication | None:
         """Make a commit of what a run wrote, on this machine; waits for other runs that commit.

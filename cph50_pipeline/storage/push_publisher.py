@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.civil_time import month_of
 from cph50_pipeline.errors import Cph50Error, TransientError
 from cph50_pipeline.storage.arrivals import Arrived, refuse_strangers, strangers, take_in
 from cph50_pipeline.storage.clone import Arrival, Clone, Uploaded
-from cph50_pipeline.storage.git import Git
-from cph50_pipeline.storage.git_publisher import GitPublisher
-from cph50_pipeline.storage.known import Known, Memory
-from cph50_pipeline.storage.layout import kind_of
+from cph50_pipeline.storage.git import DamagedRepositoryError, Git
+from cph50_pipeline.storage.git_publisher import GitPublisher, differences
+from cph50_pipeline.storage.known import Memory
+from cph50_pipeline.storage.layout import Cause, kind_of
 from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
 from cph50_pipeline.storage.messages import Change, RunInfo
+from cph50_pipeline.storage.presence import is_same_state
 from cph50_pipeline.storage.published import blob_id
 from cph50_pipeline.storage.publisher import Author, Insistence, Publication, Waiting
 from cph50_pipeline.storage.repository import Repository
 from cph50_pipeline.storage.selection import Selection
+
+T = TypeVar("T")
 
 
 class PushPublisher(GitPublisher):
@@ -43,6 +47,10 @@ class PushPublisher(GitPublisher):
         self._zone = zone
         self._memory = Memory(selection.locks, f"{clone.remote.url}#{clone.remote.branch}")
 
+    def commit(self, run: RunInfo, now: datetime) -> Publication | None:
+        """As of `GitPublisher`; a clone that turns out to be damaged is made anew."""
+        return self._on_a_whole_clone(lambda: GitPublisher.commit(self, run, now))
+
     def upload(self, run: RunInfo, now: datetime, insistence: Insistence) -> Publication | None:
         """Push the commits that wait, when any of their files is due.
 
@@ -50,29 +58,60 @@ class PushPublisher(GitPublisher):
             TransientError: the remote repository did not answer; tried again later.
             PermanentError: it refuses; says what to do.
         """
-        if not insistence.is_asked_for and not self.waiting(now).is_due:
+        if not insistence.is_asked_for and not self._is_upload_due(now):
             return None
-        told: list[str] = []
+        self._told = ()
         try:
             uploaded = self._clone.upload(
-                lambda arrivals: told.extend(self._receive(arrivals, insistence)), insistence.seconds
+                lambda arrivals: self._receive(arrivals, insistence), insistence.seconds
             )
         except Cph50Error as error:
             wait = error.retry_after_seconds if isinstance(error, TransientError) else None
             self._memory.change(lambda known: known.after_failure(now, wait))
             raise
-        self._memory.change(lambda known: self._known_after(known, uploaded, now))
-        return None if uploaded is None else self._told_of(uploaded, told)
+        there, alike = self._compared(now)
+        self._memory.change(
+            lambda known: known.after_success(now, did_upload=uploaded is not None).model_copy(
+                # What is gone here, or another run holds, stays ours until that is published, too.
+                update={"seen": alike | ((known.seen or frozenset()) & there)}
+            )
+        )
+        return None if uploaded is None else self._as_publication(uploaded)
 
     def waiting(self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Waiting:
         """What is not committed yet, or committed and not pushed; asks nothing of the network."""
+        return self._on_a_whole_clone(lambda: self._waiting(now, timeout_seconds))
+
+    def _waiting(self, now: datetime, timeout_seconds: float) -> Waiting:
         not_committed = super().waiting(now, timeout_seconds)
         if not_committed.is_due:
             return not_committed
+        return self._waiting_for_upload(now, timeout_seconds, not_committed.withheld)
+
+    def _is_upload_due(self, now: datetime) -> bool:
+        waiting = self._on_a_whole_clone(
+            lambda: self._waiting_for_upload(now, REPOSITORY_TIMEOUT_SECONDS, withheld={})
+        )
+        return waiting.is_due
+
+    def _waiting_for_upload(
+        self, now: datetime, timeout_seconds: float, withheld: Mapping[str, str]
+    ) -> Waiting:
+        """What is committed and not pushed."""
         known = self._memory.read()
-        changes = self._pending_changes()
-        due_at = self._rhythm.due_at(changes, known.uploaded_at, month_of(now, self._zone))
-        return known.waiting(len(changes), due_at, now, not_committed.withheld)
+        causes = self._pending_causes(now, timeout_seconds)
+        due_at = self._rhythm.due_at(causes, known.uploaded_at, month_of(now, self._zone))
+        return known.waiting(len(causes), due_at, now, withheld)
+
+    def _on_a_whole_clone(self, act: Callable[[], T]) -> T:
+        """Do something with the clone; once more with one made anew, when it turns out to be damaged."""
+        try:
+            return act()
+        except DamagedRepositoryError as error:
+            with self._selection.locks.repository() as descriptor:
+                git = Git(self._selection.data_root, keep_open=(descriptor,))
+                self._clone.make_anew(git, error.message)
+            return act()
 
     def _open(self, git: Git) -> Repository:
         return self._clone.open(git)
@@ -81,31 +120,44 @@ class PushPublisher(GitPublisher):
         seen = self._memory.read().seen
         return {*(seen or ()), *self._clone.pending_files()}
 
-    def _pending_changes(self) -> list[Change]:
-        return [
-            Change(path, "M", kind)
-            for path in self._clone.pending_files()
-            if (kind := kind_of(path)) is not None
-        ]
+    def _pending_causes(self, now: datetime, timeout_seconds: float) -> list[Change]:
+        """What is committed, not pushed, and does not only travel along."""
+        kinds = [(path, kind) for path in self._clone.pending_files() if (kind := kind_of(path)) is not None]
+        causes = [Change(path, "M", kind) for path, kind in kinds if kind.cause is Cause.CHANGE]
+        states = [Change(path, "M", kind) for path, kind in kinds if kind.cause is Cause.STATE]
+        if states:
+            with self._opened(now, timeout_seconds) as repository:
+                causes += [change for change in states if not self._is_refresh(repository.git, change)]
+        return causes
 
-    def _receive(self, arrivals: Sequence[Arrival], insistence: Insistence) -> list[str]:
+    def _is_refresh(self, git: Git, change: Change) -> bool:
+        """Whether a state file that was committed says no more than the one that was pushed."""
+        pushed = f"refs/remotes/origin/{self._clone.remote.branch}"
+        versions = [git.ask("cat-file", "blob", f"{commit}:{change.path}") for commit in (pushed, "HEAD")]
+        before, after = (answer.out if answer.code == 0 else None for answer in versions)
+        return is_same_state(change.kind, change.path, before, after)
+
+    def _receive(self, arrivals: Sequence[Arrival], insistence: Insistence) -> None:
         """Deal with what others changed since the remote branch was last seen."""
         arrived = [_arrived(arrival) for arrival in arrivals]
         seen = self._memory.read().seen
         if not insistence.may_replace:
             found = strangers(self._selection.data_root, arrived, seen or ())
             refuse_strangers(found, f"{self._clone.remote.url}, branch {self._clone.remote.branch},")
-        return take_in(self._selection.data_root, self._selection.locks, arrived)
+        told = take_in(self._selection.data_root, self._selection.locks, arrived)
+        self._told = tuple(dict.fromkeys([*self._told, *told]))
 
-    def _known_after(self, known: Known, uploaded: Uploaded | None, now: datetime) -> Known:
-        after = known.after_success(now, did_upload=uploaded is not None)
-        if uploaded is None:
-            return after
-        here = {path for path in uploaded.files if (self._selection.data_root / path).exists()}
-        seen = ((known.seen or frozenset()) | here) - (frozenset(uploaded.files) - here)
-        return after.model_copy(update={"seen": seen})
+    def _compared(self, now: datetime) -> tuple[frozenset[str], frozenset[str]]:
+        """The files that the repository holds, and those of them that are the same here."""
+        with self._opened(now) as repository:
+            if repository.head() is None:
+                return frozenset(), frozenset()
+            listed = repository.git.run("ls-tree", "-r", "-z", "--name-only", "HEAD").paths
+            differing = {change.path for change in differences(repository)}
+        there = frozenset(path for path in listed if kind_of(path) is not None)
+        return there, there - differing
 
-    def _told_of(self, uploaded: Uploaded, told: Sequence[str]) -> Publication:
+    def _as_publication(self, uploaded: Uploaded) -> Publication:
         remote = self._clone.remote
         return Publication(
             commit=uploaded.commit,
@@ -116,7 +168,6 @@ class PushPublisher(GitPublisher):
             commits=len(uploaded.commits),
             retries=uploaded.retries,
             link=remote.link(uploaded.commit),
-            told=tuple(dict.fromkeys(told)),
         )
 
 
