@@ -6,6 +6,7 @@ Files that are not in it are a person's own: they are left alone. What is in the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -155,10 +156,22 @@ KINDS: tuple[FileKind, ...] = (
 )
 
 
+def _by_place(kinds: Sequence[FileKind]) -> Mapping[str, Sequence[FileKind]]:
+    """The kinds by the first part of their paths: years of files are looked up in each run."""
+    found: dict[str, list[FileKind]] = {}
+    for kind in kinds:
+        found.setdefault(kind.pattern.partition("/")[0], []).append(kind)
+    return found
+
+
+_KINDS_BY_PLACE = _by_place(KINDS)
+
+
 @lru_cache(maxsize=16384)
 def kind_of(relative_path: str) -> FileKind | None:
     """What kind of published file a path in the data root is; None for a person's own file."""
-    return next((kind for kind in KINDS if kind.matches(relative_path)), None)
+    among = _KINDS_BY_PLACE.get(relative_path.partition("/")[0], ())
+    return next((kind for kind in among if kind.matches(relative_path)), None)
 
 
 def published_places() -> list[str]:

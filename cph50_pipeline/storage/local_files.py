@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,20 +50,22 @@ def local_files(data_root: Path, known: Mapping[str, LocalFile]) -> dict[str, Lo
 
 def _walk(data_root: Path, place: str) -> Iterator[tuple[str, os.stat_result]]:
     """The published files at a place, or below it, with what the file system knows of them."""
-    try:
-        entries = list(os.scandir(data_root / place))
-    except NotADirectoryError:
-        if kind_of(place) is not None:
-            yield place, (data_root / place).stat()
-        return
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        path = f"{place}/{entry.name}"
-        if entry.is_dir():
-            yield from _walk(data_root, path)
-        elif kind_of(path) is not None:
-            try:
-                yield path, entry.stat()
-            except FileNotFoundError:
-                continue
+    # Names, not path objects: years have thousands of folders.
+    folders = [(os.path.join(data_root, place), place)]
+    while folders:
+        folder, name = folders.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except NotADirectoryError:
+            if kind_of(name) is not None:
+                yield name, os.stat(folder)
+            continue
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            path = f"{name}/{entry.name}"
+            if entry.is_dir():
+                folders.append((entry.path, path))
+            elif kind_of(path) is not None:
+                with suppress(FileNotFoundError):
+                    yield path, entry.stat()
