@@ -94,7 +94,7 @@ def _remember(settings: Settings, store: Store, restored: Restored) -> None:
     if settings.publish_mode is PublishMode.PUSH:
         repository = f"{settings.remote_url}#{settings.github_branch}"
     elif settings.publish_mode is PublishMode.GITHUB:
-        repository = settings.github_repository
+        repository = f"{settings.github_repository}#{settings.github_branch}"
     else:
         return
     Memory(store.locks, repository).remember_seen(restored.files)

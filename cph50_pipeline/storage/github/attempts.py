@@ -118,9 +118,10 @@ class Attempts:
         snapshot = self.known = self.look.snapshot(self.known)
         landed = self._landed(snapshot)
         if landed is not None:
-            self._keep(replace(landed, snapshot=snapshot))
             if landed.is_whole:
+                self._keep(landed)  # what others did since is for the next publication to see
                 return False
+            self._keep(replace(landed, snapshot=snapshot))
         edits = self._differences(snapshot)
         if not edits:
             return False

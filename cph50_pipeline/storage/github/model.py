@@ -58,7 +58,7 @@ class Made:
 
     Attributes:
         commit: Its id.
-        snapshot: The branch as it was last seen, this commit in it.
+        snapshot: The branch as it left it.
         edits: What was changed, by all of them.
         message: Its message.
         retries: How often the work was begun anew, because the branch had moved or an answer was lost.
