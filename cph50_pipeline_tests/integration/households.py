@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cph50_pipeline.storage.files import DataRoot
-from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline.storage.git_publisher import GitPublisher
+from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline.storage.messages import RunInfo
 from cph50_pipeline.storage.presence import Presence
 from cph50_pipeline.storage.publisher import Publication
