@@ -139,13 +139,12 @@ class _Publication:
         if self._known.seen is None:
             self._begin_from_checkout()
         known = None if self.insistence.compares_all else self._before.snapshot
+        made: Made | None = None
         try:
             made = self.repository.commit(self._decide, self._message, self.now, known)
         finally:
-            if self._snapshot.commit is not None:
-                self._remember(self._snapshot, ())
-        if made is not None:
-            self._remember(made.snapshot, made.edits)
+            if (published := self._published(made)).commit is not None:
+                self._remember(published, made.edits if made else ())
         return made
 
     def known_after(self, known: Known, made: Made | None) -> Known:
@@ -261,14 +260,14 @@ def place_of(repository: GitHubRepository) -> str:
 
 def _differences(here: Mapping[str, LocalFile], there: Mapping[str, Blob]) -> list[Change]:
     """The published files that differ, by path."""
-    changes = []
-    for path in sorted({*here, *there}):
-        local, blob = here.get(path), there.get(path)
-        kind = kind_of(path)
-        if kind is None or (local is not None and blob is not None and local.id == blob.id):
-            continue
-        changes.append(Change(path, "D" if local is None else "A" if blob is None else "M", kind))
-    return changes
+    paths = {path for path, file in here.items() if file.id != _id(there, path)} | (
+        there.keys() - here.keys()
+    )
+    return [
+        Change(path, "D" if path not in here else "A" if path not in there else "M", kind)
+        for path in sorted(paths)
+        if (kind := kind_of(path)) is not None
+    ]
 
 
 def _id(files: Mapping[str, Blob], path: str) -> str | None:

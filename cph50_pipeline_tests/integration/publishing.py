@@ -165,7 +165,7 @@ class PublishingHousehold:
         return RunInfo(f"run-{self.runs}", "charging_job")
 
 
-def publish_in_a_process(data_root: str, hub: Hub, mode: str, files: Mapping[str, str | None]) -> None:
-    """A whole run in a process of its own."""
+def publish_in_a_process(data_root: str, hub: Hub, mode: str) -> None:
+    """The end of a run in a process of its own."""
     os.environ[VARIABLE] = TOKEN
-    PublishingHousehold(Path(data_root), hub, mode).publish(files)
+    PublishingHousehold(Path(data_root), hub, mode).publish()

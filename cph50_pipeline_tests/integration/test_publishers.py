@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import count
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from cph50_pipeline.storage.locks import month_lock_name
 from cph50_pipeline_tests.integration.github_branches import TOKEN
 from cph50_pipeline_tests.integration.github_contract import checked_github
 from cph50_pipeline_tests.integration.households import NOW, git
+from cph50_pipeline_tests.integration.kill_points import is_killed_at, start
 from cph50_pipeline_tests.integration.publishing import (
     ASKED,
     COMPARING,
@@ -29,6 +31,7 @@ from cph50_pipeline_tests.integration.publishing import (
     VARIABLE,
     Hub,
     PublishingHousehold,
+    publish_in_a_process,
 )
 
 OPEN, OTHER_OPEN = "sessions/2026/01/05/1.json", "sessions/2026/01/06/2.json"
@@ -42,6 +45,7 @@ RUNS = "runs.json"
 README = "README.md"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SLOW = "sessions=15,power=60,reports=60,site=60"
+STEPS_AT_A_TIME = 13
 _numbers = count(1)
 
 
@@ -273,6 +277,26 @@ def test_of_a_file_that_was_edited_here_and_there_ours_is_published_and_told(
     assert household.hub.git("show", f"{by_hand}:{CONFIG}") == '{"theirs": 1}'
 
 
+def test_an_edit_between_a_publication_and_its_lost_answer_is_taken_over(
+    household: PublishingHousehold, running: RunningGitHub
+) -> None:
+    household.publish({CONFIG: "{}\n", OPEN: "[1]\n"})
+    commits = household.hub.commits()
+
+    def edit(_: int) -> None:
+        if household.hub.commits() == commits + 1:
+            household.hub.by_hand({CONFIG: '{"edited": 1}\n'})
+
+    running.on_request = edit
+    running.faults.add(*(Fault(kind="unanswered", operation=name) for name in ("update_ref", "git_push")))
+    household.publish({OPEN: "[2]\n"})
+    running.on_request = None
+    household.publish({OPEN: "[3]\n"})
+    assert household.here(CONFIG) == '{"edited": 1}\n'
+    assert household.hub.files() == {CONFIG: '{"edited": 1}\n', OPEN: "[3]\n"}
+    assert household.hub.commits() == commits + 3
+
+
 # --- other data roots ---
 
 
@@ -460,6 +484,72 @@ def test_the_files_of_ones_own_months_go_while_they_are_held(household: Publishi
         household.publish({CLOSED: "[1]\n"})
         assert household.locks.is_held(month_lock_name("2025-12"))
     assert household.hub.files() == {CLOSED: "[1]\n"}
+
+
+# --- kills ---
+
+
+def assert_completed(household: PublishingHousehold, commits_before: int) -> None:
+    """The next publication leaves what was to be published there, once."""
+    household.publish(insistence=ASKED)
+    assert household.hub.files() == {CONFIG: "{}\n", OPEN: "[2]\n", CLOSED: "[3]\n"}
+    household.publish(insistence=COMPARING)
+    assert household.hub.commits() == commits_before + 1
+    assert household.known().failures == 0
+
+
+def prepare(household: PublishingHousehold) -> int:
+    """Publish something, and leave the files of a next run; returns the number of commits."""
+    household.publish({CONFIG: "{}\n", OPEN: "[1]\n", OTHER_OPEN: "[1]\n"})
+    household.write({OPEN: "[2]\n", OTHER_OPEN: None, CLOSED: "[3]\n"})
+    return household.hub.commits()
+
+
+def test_a_publication_killed_after_any_request_is_completed_by_the_next(
+    household: PublishingHousehold, running: RunningGitHub, tmp_path: Path
+) -> None:
+    for killed_after in count(1):
+        hub = Hub.of(running, f"household/killed-{next(_numbers)}")
+        killed = PublishingHousehold(tmp_path / str(killed_after), hub, household.mode)
+        commits = prepare(killed)
+        process = start(publish_in_a_process, str(killed.data_root), hub, household.mode)
+        running.on_request = killer(process, killed_after)
+        process.join()
+        running.on_request = None
+        assert_completed(killed, commits)
+        if process.exitcode == 0:
+            break
+    assert killed_after > 4
+
+
+def killer(process: BaseProcess, killed_after: int) -> Callable[[int], None]:
+    """A hook that kills a process when so many requests were carried out."""
+    carried_out = count(1)
+
+    def kill(_: int) -> None:
+        if next(carried_out) == killed_after:
+            process.kill()
+
+    return kill
+
+
+def test_a_publication_killed_at_any_step_is_completed_by_the_next(
+    household: PublishingHousehold, running: RunningGitHub, tmp_path: Path
+) -> None:
+    commits = prepare(household)
+    for folder in (household.data_root, household.hub.git_dir):
+        shutil.copytree(folder, tmp_path / "before" / folder.name)
+    for step in count(1, STEPS_AT_A_TIME):
+        for folder in (household.data_root, household.hub.git_dir):
+            shutil.rmtree(folder)
+            shutil.copytree(tmp_path / "before" / folder.name, folder)
+        running.create_repository(household.hub.repository)
+        data_root = str(household.data_root)
+        is_killed = is_killed_at(step, publish_in_a_process, data_root, household.hub, household.mode)
+        assert_completed(household, commits)
+        if not is_killed:
+            break
+    assert step > 40
 
 
 # --- secrets ---
