@@ -41,7 +41,7 @@ bench: $(READY)  ## The budgets, as ratios
 	$(BIN)/python -m bench
 
 lock: $(READY)  ## Resolve the dependencies anew
-	$(BIN)/uv pip compile pyproject.toml --group dev --extra postgres --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra postgres --extra mysql --universal --generate-hashes \
 	  --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 
 clean:  ## Remove the environment and the simulated households
