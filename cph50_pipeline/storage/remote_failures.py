@@ -16,7 +16,9 @@ from cph50_pipeline.storage.remote import Remote
 KEPT = "The files are safe and committed in the pipeline's clone; the next publication takes them along"
 _SCOPE = "Give the token the permission Contents: read and write (classic: scope repo) for that repository"
 _LONGEST_QUOTE = 300
-_NOISE = re.compile(r"^(remote:\s*)?$|^(To |hint:|Everything up-to-date|Done$)", re.MULTILINE)
+_NOISE = re.compile(r"^(To \S+|hint:.*|Done)$|^remote:\s*$", re.MULTILINE)
+# What the other side says of its own disk is not about ours.
+_HERE = r"(?m:^(?!remote:).*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,18 @@ _MEANINGS = (
         "Set CPH50_GITHUB_TOKEN to a valid token with the permission Contents: read and write",
     ),
     _Meaning(
+        r"SAML (SSO|enforcement)|single sign-on",
+        PermanentError,
+        "The token is not authorized for the organisation that owns {remote}",
+        "Authorize it for the organisation's single sign-on on GitHub, under Configure SSO",
+    ),
+    _Meaning(
+        r"marked as read.only|denied to deploy key",
+        PermanentError,
+        "This machine's SSH key may not push to {remote}",
+        "Add the key to the repository as a deploy key with write access",
+    ),
+    _Meaning(
         r"error: 403|Permission to .* denied|access .* not granted|not accessible by personal access token",
         PermanentError,
         "The token may not push to {remote}",
@@ -104,30 +118,32 @@ _MEANINGS = (
         "Check the clock of this machine, its certificates and the address in CPH50_GIT_REMOTE",
     ),
     _Meaning(
-        r"resolve host|Name or service not known|connect to|Connection (refused|reset|timed out|closed)"
+        r"resolve (host|proxy)|Name or service not known|connect to|Connection (refused|reset|timed out|closed)"
         r"|Network is unreachable|No route to host|timed out|too slow|Empty reply",
         TransientError,
         "{remote} cannot be reached",
         "It is tried again later; check the network, and the address in CPH50_GIT_REMOTE",
     ),
     _Meaning(
-        r"error: \d\d\d|early EOF|hung up|RPC failed|unexpected disconnect|transfer closed|curl \d+|expected flush"
-        r"|protocol error|bad line length|index-pack|unpack-objects|unpacker error|handshake",
-        TransientError,
-        "The exchange with {remote} broke off",
-        "It is tried again later",
-    ),
-    _Meaning(
-        r"No space left on device|Disk quota exceeded",
+        rf"{_HERE}(No space left on device|Disk quota exceeded)",
         PermanentError,
         "There is no room on the disk for what {remote} has",
         "Make room on the disk",
     ),
     _Meaning(
-        r"Read-only file system|insufficient permission|unable to (create|write)",
+        rf"{_HERE}(Read-only file system|insufficient permission"
+        r"|unable to (create|write)(?! (request )?to remote))",
         PermanentError,
         "The pipeline's clone of {remote} cannot be written",
         "Give this user the right to write in the private folder",
+    ),
+    _Meaning(
+        r"error: \d\d\d|early EOF|hung up|RPC failed|unexpected disconnect|transfer closed|curl \d+|expected flush"
+        r"|protocol error|bad line length|index-pack|unpack-objects|unpacker error|handshake"
+        r"|Internal Server Error|Service Unavailable|error in commit_refs|unable to access 'https?://",
+        TransientError,
+        "The exchange with {remote} broke off",
+        "It is tried again later",
     ),
 )
 
