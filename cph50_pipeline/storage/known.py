@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, field_serializer
 
 from cph50_pipeline.storage.atomic import atomic_write
 from cph50_pipeline.storage.locks import Locks
@@ -40,10 +40,10 @@ class Known(BaseModel):
     repository: str
     seen: frozenset[str] | None = None
     runs: tuple[str, ...] = ()
-    uploaded_at: datetime | None = None
-    compared_at: datetime | None = None
+    uploaded_at: AwareDatetime | None = None
+    compared_at: AwareDatetime | None = None
     failures: int = 0
-    retry_at: datetime | None = None
+    retry_at: AwareDatetime | None = None
 
     @field_serializer("seen")
     def _sorted(self, seen: frozenset[str] | None) -> list[str] | None:

@@ -6,6 +6,7 @@ half of what a run wrote.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from cph50_pipeline.storage.layout import Group
 from cph50_pipeline.storage.messages import Change
 
 OFF = "off"
+LONGEST_MINUTES = 60 * 24 * 366
 _SETTABLE = (Group.SESSIONS, Group.POWER, Group.REPORTS, Group.SITE)
 # What is settled about a car is said with the sessions.
 _SAME_AS = {Group.VEHICLES: Group.SESSIONS}
@@ -78,16 +80,20 @@ def parse_rhythm(text: str) -> Rhythm:
     """A rhythm as it is set: `sessions=15,power=off`; a group that is not named keeps the default.
 
     Raises:
-        BadInputError: for an unknown group, or neither a number of minutes nor `off`.
+        BadInputError: for an unknown group, or neither a number of minutes, a year's at most, nor `off`.
     """
     minutes = dict(DEFAULT_RHYTHM.minutes)
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (piece.strip() for piece in part.partition("="))
         group = next((group for group in _SETTABLE if group == name), None)
-        if group is None or not (value == OFF or (value.isascii() and value.isdigit())):
+        if group is None or not (value == OFF or _is_a_wait(value)):
             raise BadInputError(
                 f"{part!r} is not a group and its minutes",
                 remedy=f"Write it as {DEFAULT_RHYTHM}, with {OFF} for what is not to be uploaded",
             )
         minutes[group] = None if value == OFF else int(value)
     return Rhythm(minutes)
+
+
+def _is_a_wait(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,6}", text) is not None and int(text) <= LONGEST_MINUTES
