@@ -56,6 +56,13 @@ class PowerRetention(StrEnum):
     THIN = "thin"
 
 
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Settings(BaseSettings):
     """The settings of this process. `load_settings` is the way to get them."""
 
@@ -134,6 +141,48 @@ class Settings(BaseSettings):
         default=str(DEFAULT_RHYTHM),
         description="What push and github upload, and after how many minutes at the earliest, or off",
     )
+
+    live_database_url: SecretStr | None = Field(
+        default=None,
+        description="Database of the latest values, as SQLAlchemy writes it. Default: SQLite in the private folder",
+    )
+    live_seconds: int = Field(
+        default=30, ge=5, le=3600, description="Seconds between two looks at the devices' latest values"
+    )
+    live_carry_minutes: int = Field(
+        default=15, ge=0, description="How long a sensor that fell silent keeps its value beside newer ones"
+    )
+    live_history_days: int = Field(
+        default=7, ge=0, le=3650, description="How long the latest values of before are kept; 0: not at all"
+    )
+    telemetry_url: SecretStr | None = Field(
+        default=None, description="Database of a fleet's telemetry, as SQLAlchemy writes it"
+    )
+    devices_file: str = Field(
+        default="devices.yaml",
+        description="What telemetry is read; a path in the data root, or an absolute one",
+    )
+
+    api_host: str = Field(default="127.0.0.1", description="Where `cph50 serve` listens")
+    api_port: int = Field(default=8000, ge=0, le=65535, description="Its port; 0: any free one")
+    api_token: SecretStr | None = Field(
+        default=None,
+        description="Token for what changes something, or sha256: and its hash. `cph50 token` makes one",
+    )
+    api_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("http://localhost:8000/"), description="Where people reach the read API"
+    )
+    dagster_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("http://localhost:3000/"), description="Where people reach Dagster's UI"
+    )
+    api_requests_per_minute: int = Field(
+        default=600,
+        ge=1,
+        le=1_000_000,
+        description="Requests a minute that one client may make of the read API",
+    )
+    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text or json")
+
     simulator_seed: int = Field(default=50, ge=0, description="Which household the simulator plays")
 
     @field_validator("timezone")
@@ -215,6 +264,13 @@ class Settings(BaseSettings):
         if is_object_store(self.data_root):
             return Path(".cph50/private").resolve()
         return Path(self.data_root) / "private"
+
+    @property
+    def live_url(self) -> str:
+        """The database of the latest values, as SQLAlchemy writes it; may hold a password."""
+        if self.live_database_url is not None:
+            return self.live_database_url.get_secret_value()
+        return f"sqlite:///{self.private_dir / 'live.sqlite'}"
 
     @property
     def dagster_home(self) -> Path:

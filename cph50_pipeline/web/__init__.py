@@ -1,0 +1,1 @@
+"""What is served over HTTP: the read API, cache management, and the pages."""
