@@ -75,6 +75,7 @@ class Selection:
             seen: The published files that were in this data root before: nothing else in the repository is removed or
                 replaced by what is here, or not here. None: the repository is this data root's alone.
         """
+        changes = [change for change in changes if self._is_uploaded(change)]
         if seen is not None:
             changes = [change for change in changes if change.status != "D" or change.path in seen]
         withheld = {change.path: why for change in changes if (why := self._why_withheld(change, seen))}
@@ -83,7 +84,7 @@ class Selection:
         causes: list[Change] = []
         for change in changes:
             is_left_to_others = not busy.isdisjoint(_locks_of(change))
-            if change.path in withheld or is_left_to_others or not self._is_uploaded(change):
+            if change.path in withheld or is_left_to_others:
                 continue
             verdict = self._judge(change, published, now)
             if verdict is not Verdict.HOLD:

@@ -126,7 +126,7 @@ def test_what_was_remembered_is_read_again(tmp_path_factory: pytest.TempPathFact
 def test_the_files_seen_are_added_to_and_taken_from(memory: Memory) -> None:
     memory.remember_seen(["b", "a"])
     memory.remember_seen(["c"], gone=["a", "nothing"])
-    assert memory.read().seen == {"b", "c"}
+    assert memory.read().seen == frozenset("bc")
 
 
 def test_it_is_the_same_to_the_byte_whatever_the_order_and_nobody_elses_to_read(
@@ -140,7 +140,7 @@ def test_it_is_the_same_to_the_byte_whatever_the_order_and_nobody_elses_to_read(
 def test_another_repository_or_branch_is_another_story(tmp_path: Path, memory: Memory) -> None:
     memory.remember_seen(["a"])
     assert Memory(Locks(tmp_path), "household/data#trunk").read() == Known(repository="household/data#trunk")
-    assert memory.read().seen == {"a"}
+    assert memory.read().seen == frozenset("a")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_damaged_memory_is_as_if_lost_and_written_anew(
     (tmp_path / FILE).write_bytes(damage)
     assert memory.read() == empty()
     memory.remember_seen(["a"])
-    assert memory.read().seen == {"a"}
+    assert memory.read().seen == frozenset("a")
 
 
 def test_where_nothing_changes_nothing_is_written(tmp_path: Path, memory: Memory) -> None:

@@ -69,13 +69,16 @@ def test_what_was_not_written_since_is_not_read_again(tmp_path: Path) -> None:
     assert local_files(tmp_path, {"tariffs.json": known}) == {"tariffs.json": known}
 
 
-@pytest.mark.parametrize("stale", [{"size": 4}, {"mtime_ns": 1}, {"inode": 1}])
+@pytest.mark.parametrize("stale", [(1, 0, 0), (0, 1, 0), (0, 0, 1)], ids=["size", "time", "inode"])
 def test_a_file_that_is_another_or_was_written_since_is_read_again(
-    tmp_path: Path, stale: dict[str, int]
+    tmp_path: Path, stale: tuple[int, int, int]
 ) -> None:
     write(tmp_path, "tariffs.json")
     status = (tmp_path / "tariffs.json").stat()
-    known = LocalFile("as remembered", status.st_size, status.st_mtime_ns, status.st_ino)._replace(**stale)
+    size, time, inode = stale
+    known = LocalFile(
+        "as remembered", status.st_size + size, status.st_mtime_ns + time, status.st_ino + inode
+    )
     assert local_files(tmp_path, {"tariffs.json": known})["tariffs.json"].id == blob_id(b"[]\n")
 
 
