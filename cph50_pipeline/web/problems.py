@@ -1,0 +1,179 @@
+"""Errors as answers: RFC 9457 problem documents, the same shape for whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_SECONDS = 5
+_MAX_SHOWN = 200
+
+
+class ProblemError(Exception):
+    """An answer that says what is wrong.
+
+    Args:
+        status: HTTP's status code.
+        detail: One line for a person.
+        kept: What is still good.
+        remedy: What to do.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kept: str = "",
+        remedy: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.detail = detail
+        self.kept = kept
+        self.remedy = remedy
+        self.headers = dict(headers or {})
+        super().__init__(detail)
+
+    @classmethod
+    def of(cls, error: Cph50Error, status: int | None = None) -> ProblemError:
+        """An error of ours as an answer.
+
+        Args:
+            status: Instead of the one that its kind has: 404, 422, or 503 for what may pass or somebody has to mend.
+        """
+        wait = error.retry_after_seconds if isinstance(error, TransientError) else None
+        code = status or _status_of(error)
+        headers = {"Retry-After": str(math.ceil(wait or RETRY_SECONDS))} if code == 503 else {}
+        return cls(code, error.message, kept=error.kept, remedy=error.remedy, headers=headers)
+
+    def document(self) -> dict[str, Any]:
+        """The answer's body; what is empty is left out."""
+        said = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "kept": self.kept,
+            "remedy": self.remedy,
+        }
+        return {name: value for name, value in said.items() if value != ""}
+
+    def body(self) -> bytes:
+        """The document as bytes."""
+        return json.dumps(self.document(), ensure_ascii=False).encode()
+
+
+class Problem(BaseModel):
+    """What went wrong, by RFC 9457."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "detail": "There is no session 1234567890",
+            }
+        }
+    )
+
+    type: str = Field(description="Always about:blank: the status says of which kind it is")
+    title: str = Field(description="The status in words")
+    status: int = Field(description="The HTTP status", ge=400, le=599)
+    detail: str = Field(description="What happened, one line")
+    kept: str | None = Field(default=None, description="What is still good")
+    remedy: str | None = Field(default=None, description="What to do")
+
+
+_MEANINGS = {
+    400: "The request cannot be read",
+    401: "The token is missing or wrong",
+    403: "No token is set up, or another host was asked for",
+    404: "There is no such thing",
+    405: "The path knows other methods",
+    406: "None of the forms asked for can be given",
+    409: "It contradicts what is stored",
+    413: "The request is too large",
+    415: "The body is not JSON",
+    422: "A parameter or the body cannot be used",
+    429: "Too many requests, or too many wrong tokens",
+    431: "The headers are too large",
+    500: "A fault of this program",
+    501: "Not possible with this set-up",
+    502: "The source answered with something else",
+    503: "Not possible just now",
+    504: "The source did not answer in time",
+}
+EVERYWHERE = (400, 401, 403, 413, 422, 429, 431, 503)
+"""The statuses that any route may answer with."""
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of a route, for its OpenAPI: these and what any route may answer."""
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted({*EVERYWHERE, *statuses})
+    }
+
+
+def answer(problem: ProblemError) -> Response:
+    """The problem as a response."""
+    from fastapi import Response
+
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return Response(problem.body(), problem.status, headers, media_type=PROBLEM_JSON)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Let every error of an application be a problem document."""
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+
+    async def of_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
+        return answer(error)
+
+    async def of_ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Cph50Error)
+        return answer(ProblemError.of(error))
+
+    async def of_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(ProblemError(error.status_code, str(error.detail), headers=error.headers))
+
+    async def of_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer(ProblemError(422, "; ".join(_explain(found) for found in error.errors()[:5])))
+
+    app.add_exception_handler(ProblemError, of_problem)
+    app.add_exception_handler(Cph50Error, of_ours)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_validation)
+
+
+def _status_of(error: Cph50Error) -> int:
+    if isinstance(error, NotFoundError):
+        return 404
+    return 422 if isinstance(error, BadInputError) else 503
+
+
+def _explain(found: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in found["loc"])
+    line = f"{place}: {str(found['msg']).removeprefix('Value error, ')}"
+    return line if len(line) <= _MAX_SHOWN else line[: _MAX_SHOWN - 1] + "…"
