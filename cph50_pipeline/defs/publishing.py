@@ -139,9 +139,8 @@ def publish(
     if publisher.waiting(datetime.now(UTC)).changes:
         write_run_log(store, instance)
     committed = publisher.commit(run, datetime.now(UTC))
-    withheld = publisher.withheld
     uploaded = publisher.upload(run, datetime.now(UTC), insistence)
-    published = Published(committed, uploaded, {**withheld, **publisher.withheld}, publisher.told)
+    published = Published(committed, uploaded, publisher.withheld, publisher.told)
     for line in published.told:
         log.warning(line)
     shown = uploaded or (committed if settings.publish_mode is PublishMode.LOCAL else None)

@@ -152,11 +152,11 @@ class _Publication:
         after = known.after_success(
             self.now, did_upload=made is not None, named={*self._known.runs, self.run.run_id}
         )
-        published = self._published(made).files
-        same = {path for path, file in self._here.items() if file.id == _id(published, path)}
-        # What is gone here, or another run holds, stays ours until that is published, too.
-        still_ours = self._seen(self._snapshot) & published.keys()
-        return after.model_copy(update={"seen": frozenset(same | still_ours)})
+        published = self._published(made)
+        same = {path for path, file in self._here.items() if file.id == _id(published.files, path)}
+        # What is gone or otherwise here by now stays ours until that is published, too.
+        still_ours = self._seen(published) & published.files.keys()
+        return after.model_copy(update={"seen": frozenset(same | still_ours), "sent": {}})
 
     def as_publication(self, made: Made, branch: str) -> Publication:
         """The publication, for people."""
@@ -182,7 +182,17 @@ class _Publication:
         seen = self._seen(snapshot)
         changes = _differences(self._here, snapshot.files)
         self.chosen = self.selection.choose(changes, self._state, self.now, seen)
-        return [Edit(change.path, self.selection.current(change.path)) for change in self.chosen.changes]
+        edits = [Edit(change.path, self.selection.current(change.path)) for change in self.chosen.changes]
+        self._announce(edits, seen)
+        return edits
+
+    def _announce(self, edits: Sequence[Edit], seen: frozenset[str]) -> None:
+        """Remember what is sent before it is: a kill, or a lost answer, makes it nobody else's."""
+        sent = {edit.path: blob_id(edit.data) for edit in edits if edit.data is not None}
+        if sent:
+            news = {"seen": seen, "sent": sent}
+            self.memory.change(lambda known: known.model_copy(update=news))
+            self._known = self._known.model_copy(update=news)
 
     def _state(self, path: str) -> bytes | None:
         """A state file as it is in the branch."""
@@ -200,6 +210,7 @@ class _Publication:
         before = self._last_seen
         if snapshot.commit == before.commit:
             return
+        ours = self._landed(snapshot)
         arrived = [
             Arrived(
                 path,
@@ -207,7 +218,7 @@ class _Publication:
                 None if after is None else after.id,
                 None if after is None else partial(self._read, after),
             )
-            for path in sorted({*before.files, *snapshot.files})
+            for path in sorted({*before.files, *snapshot.files} - ours)
             if before.files.get(path) != (after := snapshot.files.get(path))
         ]
         told = take_in(self.selection.data_root, self.selection.locks, arrived)
@@ -218,9 +229,17 @@ class _Publication:
 
     def _seen(self, snapshot: Snapshot) -> frozenset[str]:
         """The published files that were in this data root."""
-        if self._known.seen is not None:
-            return self._known.seen
-        return frozenset(path for path, file in self._here.items() if file.id == _id(snapshot.files, path))
+        seen = self._known.seen
+        if seen is None:
+            seen = frozenset(
+                path for path, file in self._here.items() if file.id == _id(snapshot.files, path)
+            )
+        return seen | self._landed(snapshot)
+
+    def _landed(self, snapshot: Snapshot) -> frozenset[str]:
+        """The files that are there as they were sent from here."""
+        sent = self._known.sent.items()
+        return frozenset(path for path, id_ in sent if id_ == _id(snapshot.files, path))
 
     def _begin_from_checkout(self) -> None:
         """Go on from where the data root was checked out, where nothing else is known of it."""

@@ -28,6 +28,8 @@ class Known(BaseModel):
     Attributes:
         repository: Which one.
         seen: The published files that were in this data root; None when it is not known.
+        sent: What is on its way there, by path with the id of its content: should no answer come, the same content
+            in the repository is this data root's all the same.
         runs: The runs that wrote something since the last upload.
         uploaded_at: When something was uploaded last.
         compared_at: When the repository was asked what it holds last.
@@ -39,6 +41,7 @@ class Known(BaseModel):
 
     repository: str
     seen: frozenset[str] | None = None
+    sent: Mapping[str, str] = {}
     runs: tuple[str, ...] = ()
     uploaded_at: AwareDatetime | None = None
     compared_at: AwareDatetime | None = None

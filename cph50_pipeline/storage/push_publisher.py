@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -61,7 +62,11 @@ class PushPublisher(GitPublisher):
         if not insistence.is_asked_for and not self._is_upload_due(now):
             return None
         self._told = ()
+        if insistence.may_replace:  # what was withheld as another data root's goes along
+            self._selection = replace(self._selection, may_replace=True)
+            self.commit(run, now)
         try:
+            ours = self._on_a_whole_clone(self._clone.pending_files)
             uploaded = self._clone.upload(
                 lambda arrivals: self._receive(arrivals, insistence), insistence.seconds
             )
@@ -69,10 +74,11 @@ class PushPublisher(GitPublisher):
             wait = error.retry_after_seconds if isinstance(error, TransientError) else None
             self._memory.change(lambda known: known.after_failure(now, wait))
             raise
+        self._memory.remember_seen({*ours, *(uploaded.files if uploaded else ())})
         there, alike = self._compared(now)
         self._memory.change(
             lambda known: known.after_success(now, did_upload=uploaded is not None).model_copy(
-                # What is gone here, or another run holds, stays ours until that is published, too.
+                # What is gone or otherwise here by now stays ours until that is published, too.
                 update={"seen": alike | ((known.seen or frozenset()) & there)}
             )
         )

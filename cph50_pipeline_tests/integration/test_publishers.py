@@ -38,6 +38,7 @@ OPEN, OTHER_OPEN = "sessions/2026/01/05/1.json", "sessions/2026/01/06/2.json"
 CLOSED = "session_cache/2025-12.json"
 CACHE = "session_cache/2026-01.json"
 POWER = "power/monthly.json"
+NIGHTLY = "power/events/2026-01.json"
 REPORT = "reports/2026-01.json"
 CONFIG = "vehicle_config.json"
 STATE = "last_session.json"
@@ -373,6 +374,30 @@ def test_a_file_that_went_while_the_memory_was_lost_stays_in_the_repository(
     assert household.hub.files() == {OPEN: "[1]\n", OTHER_OPEN: "[2]\n", CLOSED: "[3]\n"}
 
 
+def test_what_was_written_again_while_it_was_uploaded_is_no_other_data_roots(
+    household: PublishingHousehold, running: RunningGitHub
+) -> None:
+    household.run({OPEN: "[1]\n", NIGHTLY: "[1]\n"})
+    running.on_request = lambda _: household.write({NIGHTLY: "[2]\n"})
+    household.upload()
+    running.on_request = None
+    household.publish({OPEN: "[2]\n", "power/yearly.json": "[2]\n"})
+    assert household.waiting().withheld == {}
+    assert household.hub.files() == {OPEN: "[2]\n", NIGHTLY: "[2]\n", "power/yearly.json": "[2]\n"}
+
+
+def test_what_was_withheld_as_another_data_roots_goes_when_it_may(household: PublishingHousehold) -> None:
+    household.publish({OPEN: "[1]\n"})
+    (household.locks.private_dir / "publication.json").unlink()
+    household.publish({OPEN: "[2]\n"})
+    assert household.waiting().withheld == {
+        OPEN: "was published from another data root and says something else"
+    }
+    household.publish(insistence=REPLACING)
+    assert household.hub.files() == {OPEN: "[2]\n"}
+    assert household.waiting().withheld == {}
+
+
 # --- failures ---
 
 
@@ -520,6 +545,20 @@ def test_a_publication_killed_after_any_request_is_completed_by_the_next(
         if process.exitcode == 0:
             break
     assert killed_after > 4
+
+
+def test_what_changed_since_a_publication_was_killed_at_its_end_is_no_other_data_roots(
+    household: PublishingHousehold, running: RunningGitHub
+) -> None:
+    commits = prepare(household)
+    process = start(publish_in_a_process, str(household.data_root), household.hub, household.mode)
+    running.on_request = lambda _: process.kill() if household.hub.commits() > commits else None
+    process.join()
+    running.on_request = None
+    household.publish({CLOSED: "[4]\n"})
+    assert process.exitcode != 0
+    assert household.told == ()
+    assert household.hub.files() == {CONFIG: "{}\n", OPEN: "[2]\n", CLOSED: "[4]\n"}
 
 
 def killer(process: BaseProcess, killed_after: int) -> Callable[[int], None]:
