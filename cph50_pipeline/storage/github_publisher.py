@@ -74,10 +74,15 @@ class GitHubPublisher:
             TransientError: GitHub did not answer, or its limits are reached; tried again later.
             PermanentError: GitHub refuses; says what to do.
         """
-        if not insistence.is_asked_for and not self.waiting(now).is_due:
-            return None
+        looked: Mapping[str, LocalFile] | None = None
+        if not insistence.is_asked_for:
+            waiting, looked = self._look(now)
+            if not waiting.is_due:
+                return None
         with self._selection.locks.uploading(insistence.seconds):
-            publication = _Publication(self._selection, self._repository, self._memory, run, now, insistence)
+            publication = _Publication(
+                self._selection, self._repository, self._memory, run, now, insistence, looked
+            )
             try:
                 with self._repository.within(insistence.seconds):
                     made = publication.make()
@@ -92,6 +97,10 @@ class GitHubPublisher:
 
     def waiting(self, now: datetime, timeout_seconds: float = REPOSITORY_TIMEOUT_SECONDS) -> Waiting:
         """What differs from the repository as it was last seen."""
+        return self._look(now)[0]
+
+    def _look(self, now: datetime) -> tuple[Waiting, Mapping[str, LocalFile]]:
+        """What waits, and the files as they are."""
         known = self._memory.read()
         remembered = read_memory(self._selection.locks.private_dir, self._name)
         here = local_files(self._selection.data_root, remembered.here)
@@ -99,7 +108,7 @@ class GitHubPublisher:
         chosen = self._selection.choose(changes, remembered.state, now, known.seen)
         self._withheld = chosen.withheld
         due_at = self._rhythm.due_at(chosen.causes, known.uploaded_at, month_of(now, self._zone))
-        return known.waiting(len(chosen.causes), due_at, now, chosen.withheld)
+        return known.waiting(len(chosen.causes), due_at, now, chosen.withheld), here
 
 
 @dataclass
@@ -107,6 +116,8 @@ class _Publication:
     """One publication, through all its attempts.
 
     Attributes:
+        looked: The files as they were just looked at, so that years of them are not looked through twice where the
+            branch stands as it did. What was written since goes now or with the next publication.
         chosen: What was chosen in the last attempt.
         told: What a person should know of what others changed, a line each.
     """
@@ -117,6 +128,7 @@ class _Publication:
     run: RunInfo
     now: datetime
     insistence: Insistence
+    looked: Mapping[str, LocalFile] | None = None
     chosen: Chosen = field(default_factory=Chosen)
     told: tuple[str, ...] = ()
     _known: Known = field(init=False)
@@ -130,7 +142,7 @@ class _Publication:
         private_dir = self.selection.locks.private_dir
         self._before = read_memory(private_dir, place_of(self.repository))
         if self.insistence.compares_all:
-            self._before = replace(self._before, here={})
+            self._before, self.looked = replace(self._before, here={}), None
         self._last_seen = self._before.snapshot
         self.selection = replace(self.selection, may_replace=self.insistence.may_replace)
 
@@ -178,7 +190,7 @@ class _Publication:
         """What is to be changed in the branch as it is now."""
         self._receive(snapshot)
         self._snapshot = self._last_seen = snapshot
-        self._here = local_files(self.selection.data_root, self._before.here)
+        self._here, self.looked = self.looked or self._look(), None
         seen = self._seen(snapshot)
         changes = _differences(self._here, snapshot.files)
         self.chosen = self.selection.choose(changes, self._state, self.now, seen)
@@ -193,6 +205,9 @@ class _Publication:
             news = {"seen": seen, "sent": sent}
             self.memory.change(lambda known: known.model_copy(update=news))
             self._known = self._known.model_copy(update=news)
+
+    def _look(self) -> Mapping[str, LocalFile]:
+        return local_files(self.selection.data_root, self._before.here)
 
     def _state(self, path: str) -> bytes | None:
         """A state file as it is in the branch."""
@@ -210,6 +225,7 @@ class _Publication:
         before = self._last_seen
         if snapshot.commit == before.commit:
             return
+        self.looked = None
         ours = self._landed(snapshot)
         arrived = [
             Arrived(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cph50_pipeline.storage.atomic import atomic_write
@@ -41,14 +42,29 @@ class Remembered:
 
 def read_memory(private_dir: Path, repository: str) -> Remembered:
     """What is remembered of a repository; nothing when it was lost, is damaged, or is about another one."""
+    path = private_dir / _FILE
     try:
-        document = json.loads((private_dir / _FILE).read_bytes())
+        status = path.stat()
+    except FileNotFoundError:
+        return Remembered()
+    return _read(path, repository, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+# A run asks several times, and of years there is a lot to read.
+@lru_cache(maxsize=1)
+def _read(path: Path, repository: str, version: tuple[int, ...]) -> Remembered:
+    try:
+        document = json.loads(path.read_bytes())
         if document["repository"] != repository:
             return Remembered()
-        files = {path: Blob(*blob) for path, blob in document["files"].items()}
+        looks = map(LocalFile._make, zip(*(document[column] for column in LocalFile._fields), strict=True))
+        here = dict(zip(document["paths"], looks, strict=True))
+        files = {path: Blob(file.id, file.size) for path, file in here.items()}
+        for name in document["unpublished"]:
+            del files[name]
+        files.update((name, Blob(*blob)) for name, blob in document["otherwise"].items())
         snapshot = Snapshot(document["commit"], document["tree"], files)
-        here = {path: LocalFile(*file) for path, file in document["here"].items()}
-        states = {path: (str(id_), str(text)) for path, (id_, text) in document["states"].items()}
+        states = {name: (str(id_), str(text)) for name, (id_, text) in document["states"].items()}
         return Remembered(snapshot, here, states)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return Remembered()
@@ -56,13 +72,20 @@ def read_memory(private_dir: Path, repository: str) -> Remembered:
 
 def write_memory(private_dir: Path, repository: str, remembered: Remembered) -> None:
     """Remember this instead."""
-    snapshot = remembered.snapshot
+    snapshot, here = remembered.snapshot, remembered.here
+    # Nearly all files are published as they are here, and are named once; columns are quicker to read than rows.
     document = {
         "repository": repository,
         "commit": snapshot.commit,
         "tree": snapshot.tree,
-        "files": {path: (blob.id, blob.size) for path, blob in snapshot.files.items()},
-        "here": remembered.here,
+        "paths": list(here),
+        **{name: [file[column] for file in here.values()] for column, name in enumerate(LocalFile._fields)},
+        "unpublished": [path for path in here if path not in snapshot.files],
+        "otherwise": {
+            path: (blob.id, blob.size)
+            for path, blob in snapshot.files.items()
+            if (file := here.get(path)) is None or (file.id, file.size) != (blob.id, blob.size)
+        },
         "states": remembered.states,
     }
     data = json.dumps(document, separators=(",", ":")).encode()
