@@ -12,7 +12,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from bench import backfill, growth, idle, imports, power, sessions, vehicles
+from bench import backfill, growth, idle, imports, power, publishing, sessions, vehicles
 from bench.homes import REPOSITORY
 from bench.row import Effort, Measure, Row
 
@@ -32,6 +32,9 @@ ROWS: dict[str, Measure] = {
     "rollups_minutes": power.measure_minutes,
     "rollups_memory": power.measure_memory,
     "power_day": power.measure_day,
+    "publish_requests": publishing.measure_requests,
+    "publish_time": publishing.measure_time,
+    "publish_backlog": publishing.measure_backlog,
 }
 
 
