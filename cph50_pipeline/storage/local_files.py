@@ -48,6 +48,12 @@ def local_files(data_root: Path, known: Mapping[str, LocalFile]) -> dict[str, Lo
     return dict(sorted(found.items()))
 
 
+def published_paths(data_root: Path) -> Iterator[str]:
+    """The paths of the published files, in no order."""
+    for place in published_places():
+        yield from (path for path, _ in _walk(data_root, place))
+
+
 def _walk(data_root: Path, place: str) -> Iterator[tuple[str, os.stat_result]]:
     """The published files at a place, or below it, with what the file system knows of them."""
     # Names, not path objects: years have thousands of folders.

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from cph50_pipeline.storage.damage import is_damaged
-from cph50_pipeline.storage.layout import NIGHTLY, SAMPLED, Cause, Group
+from cph50_pipeline.storage.layout import NIGHTLY, SAMPLED, Cause, Group, kind_of
+from cph50_pipeline.storage.local_files import published_paths
 from cph50_pipeline.storage.locks import POWER, Locks, month_lock_name, session_lock_name
 from cph50_pipeline.storage.messages import Change
 from cph50_pipeline.storage.presence import Presence, Verdict
@@ -19,6 +20,12 @@ from cph50_pipeline.storage.rhythm import Rhythm
 
 LARGEST_BYTES = 100_000_000
 """GitHub takes no file above this size: docs.github.com, "About large files on GitHub"."""
+
+_LOST = (
+    "is gone here with {} others, more than are left, so none is removed there: `cph50 restore` into an empty data "
+    "root brings them back, `cph50 publish --replace` removes them"
+)
+_FEWEST_LOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,9 @@ class Selection:
         if seen is not None:
             changes = [change for change in changes if change.status != "D" or change.path in seen]
         withheld = {change.path: why for change in changes if (why := self._why_withheld(change, seen))}
+        if lost := self._lost(changes) if seen is not None else ():
+            changes = [change for change in changes if change.path not in lost]
+            withheld[min(lost)] = _LOST.format(len(lost) - 1)
         busy = self._locks_of_others(changes)
         taken: list[Change] = []
         causes: list[Change] = []
@@ -96,6 +106,19 @@ class Selection:
         is_night = any(change.kind.name == NIGHTLY for change in taken)
         going = (change for change in taken if is_night or change.kind.cause is not Cause.NIGHT)
         return Chosen(tuple(going), tuple(causes), withheld)
+
+    def _lost(self, changes: Sequence[Change]) -> Collection[str]:
+        """All that is gone, when more sessions' files are than are left: a disk that is missing, and not a wish.
+
+        Nothing that runs do removes so many: what a rebuild moves is left under another name.
+        """
+        gone = {change.path: change.kind.group for change in changes if change.status == "D"}
+        sessions = [*gone.values()].count(Group.SESSIONS)
+        if sessions < _FEWEST_LOST or self.may_replace:
+            return ()
+        here = (kind_of(path) for path in published_paths(self.data_root))
+        left = sum(kind is not None and kind.group is Group.SESSIONS for kind in here)
+        return gone if sessions > left else ()
 
     def current(self, path: str) -> bytes | None:
         """The file as it is now, None when there is none."""

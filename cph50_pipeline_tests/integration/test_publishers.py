@@ -398,6 +398,21 @@ def test_what_was_withheld_as_another_data_roots_goes_when_it_may(household: Pub
     assert household.waiting().withheld == {}
 
 
+def test_a_data_root_that_was_emptied_empties_no_repository_unless_it_may(
+    household: PublishingHousehold,
+) -> None:
+    files = {OPEN: "[1]\n", OTHER_OPEN: "[1]\n", CLOSED: "[1]\n", POWER: "[1]\n", CONFIG: "{}\n"}
+    household.publish(files)
+    household.publish({OPEN: None, OTHER_OPEN: None, CLOSED: None, POWER: None, CACHE: "[2]\n"})
+    assert household.hub.files() == {**files, CACHE: "[2]\n"}
+    [told] = household.waiting().withheld.values()
+    assert told.startswith("is gone here with 3 others, more than are left")
+    assert "`cph50 restore`" in told
+    household.publish(insistence=REPLACING)
+    assert household.hub.files() == {CACHE: "[2]\n", CONFIG: "{}\n"}
+    assert household.waiting().withheld == {}
+
+
 # --- failures ---
 
 
