@@ -55,6 +55,11 @@ def session_lock_name(session_id: str) -> str:
     return f"session-{session_id}"
 
 
+def feed_lock_name(feed: str) -> str:
+    """The name, for `Locks.is_held`, of the lock of who asks a feed for its latest values."""
+    return f"feed-{feed}"
+
+
 class Locks:
     """The locks of one data root.
 
@@ -199,6 +204,17 @@ class Locks:
             yield
 
     @contextmanager
+    def feed(self, name: str, timeout_seconds: float = NO_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock of the one poller of a feed of latest values.
+
+        Raises:
+            LockedError: when another process polls it.
+            BadInputError: when no feed can be called that.
+        """
+        with self._hold(feed_lock_name(name), f"the poller of {name}", timeout_seconds):
+            yield
+
+    @contextmanager
     def spool(self, timeout_seconds: float = SPOOL_TIMEOUT_SECONDS) -> Iterator[None]:
         """Hold the lock of the collected readings that nobody took in yet, for an instant.
 
@@ -212,8 +228,8 @@ class Locks:
         """Whether some living process holds a lock.
 
         Args:
-            name: `month_lock_name(…)`, `run_lock_name(…)`, `session_lock_name(…)`, `REPOSITORY`, `COLLECTOR`,
-                `HAND_EDITED`, `MODEL` or `POWER`.
+            name: `month_lock_name(…)`, `run_lock_name(…)`, `session_lock_name(…)`, `feed_lock_name(…)`,
+                `REPOSITORY`, `COLLECTOR`, `HAND_EDITED`, `MODEL` or `POWER`.
 
         Raises:
             BadInputError: when no lock can be called that.

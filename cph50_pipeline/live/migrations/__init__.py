@@ -1,0 +1,1 @@
+"""How the tables of the latest values came about; read by Alembic, never imported."""
