@@ -21,6 +21,7 @@ from cph50_pipeline.defs.due_months import (
     requests,
 )
 from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, Job
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError
@@ -40,6 +41,7 @@ def build_hand_edited_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Labels or cars were edited, or a model released: name the sessions of the months concerned.",
     )
+    @pauses(settings)
     def hand_edited_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         store = Store.of(settings)
         months = [month for month in store.stored_months(SAMPLES) if month >= settings.history_start]

@@ -11,6 +11,7 @@ import dagster as dg
 
 from cph50_pipeline.civil_time import month_of, month_range
 from cph50_pipeline.defs.jobs import POWER_JOB, power_run_config
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.partitions import month_tags
 from cph50_pipeline.power.data_points import FILES, PowerFile
 from cph50_pipeline.settings import Settings
@@ -45,6 +46,7 @@ def _schedule(settings: Settings, name: str, cron: str, files: Sequence[PowerFil
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"00:{minute:02d} local: what the day before came to, into {', '.join(files)}.",
     )
+    @pauses(settings)
     def night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         months = night_months(context.scheduled_execution_time, settings)
         return dg.RunRequest(tags=month_tags(months), run_config=power_run_config(files))

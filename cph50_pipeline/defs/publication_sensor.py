@@ -12,6 +12,7 @@ from cph50_pipeline.defs.assets.external import PUBLICATION
 from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.due_months import NOT_FINISHED
 from cph50_pipeline.defs.jobs import Job
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import Cph50Error
@@ -38,6 +39,7 @@ def build_publication_sensor(settings: Settings, job: Job) -> dg.SensorDefinitio
         default_status=dg.DefaultSensorStatus.STOPPED if is_off else dg.DefaultSensorStatus.RUNNING,
         description="Publishes what no run has published: what was left over, failed, or waited for its turn.",
     )
+    @pauses(settings)
     def publication_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
         try:

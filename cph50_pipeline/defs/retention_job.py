@@ -8,6 +8,7 @@ import dagster as dg
 
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.jobs import RETENTION_JOB, RETENTION_TAG
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.retaining import RetentionConfig, plan_retention, retain
 from cph50_pipeline.settings import PowerRetention, Settings
 
@@ -73,6 +74,7 @@ def build_retention_schedule(settings: Settings) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="The 3rd of a month 03:00 local: readings that are old, as CPH50_POWER_RETENTION says.",
     )
+    @pauses(settings)
     def power_retention_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if settings.power_retention is PowerRetention.KEEP:
             return dg.SkipReason("CPH50_POWER_RETENTION is keep: readings stay as they are")

@@ -9,6 +9,7 @@ import dagster as dg
 
 from cph50_pipeline.civil_time import month_of, shift_month
 from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB, WEEKLY_REFRESH_JOB
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS
 from cph50_pipeline.defs.power_schedules import build_power_schedules
 from cph50_pipeline.defs.retention_job import build_retention_schedule
@@ -47,6 +48,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Sundays 08:00 UTC: the current month, whole.",
     )
+    @pauses(settings)
     def weekly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         month = month_of(context.scheduled_execution_time, settings.zone)
         return dg.RunRequest(partition_key=month)
@@ -59,6 +61,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="The 2nd of a month 10:00 UTC: the month before, whole and final, and any that is still open.",
     )
+    @pauses(settings)
     def monthly_closure(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         months = [
             month
@@ -77,6 +80,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Sundays 20:00 local: the sessions without a car, and the digest of the vehicles.",
     )
+    @pauses(settings)
     def weekly_vehicle_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if not Store.of(settings).stored_months(CLASSIFICATIONS):
             return dg.SkipReason("No session is stored yet")

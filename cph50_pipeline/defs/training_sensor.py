@@ -13,6 +13,7 @@ from cph50_pipeline.charging.model import Session
 from cph50_pipeline.charging.watching import may_start
 from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.jobs import TRAINING_JOB, Job
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.month_files import SAMPLES
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.training_inputs import TrainingInputs
@@ -38,6 +39,7 @@ def build_training_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sen
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Labels, or the days of cars, are other than the cars were learned from: learn them anew.",
     )
+    @pauses(settings)
     def training_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         store = Store.of(settings)
         try:
