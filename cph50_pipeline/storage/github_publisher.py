@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -149,7 +149,7 @@ class _Publication:
     def make(self) -> Made | None:
         """The commit; None when there is nothing to publish."""
         if self._known.seen is None:
-            self._begin_from_checkout()
+            self._begin()
         known = None if self.insistence.compares_all else self._before.snapshot
         made: Made | None = None
         try:
@@ -257,17 +257,29 @@ class _Publication:
         sent = self._known.sent.items()
         return frozenset(path for path, id_ in sent if id_ == _id(snapshot.files, path))
 
-    def _begin_from_checkout(self) -> None:
-        """Go on from where the data root was checked out, where nothing else is known of it."""
+    def _begin(self) -> None:
+        """Go on from what the data root is known to come from, where nothing else is known of the branch.
+
+        That is the repository or the branch under its former name, or a checkout.
+        """
+        former = read_memory(self.selection.locks.private_dir, None)
+        if self._is_on_branch(former.snapshot.commit):
+            self._go_on(former.snapshot, former.snapshot.files.keys() & former.here.keys())
+            return
         commit = checked_out(Git(self.selection.data_root))
-        if commit is None:
-            return
+        if commit is not None and self._is_on_branch(commit):
+            files = self.repository.files(commit)
+            self._go_on(Snapshot(commit, files=files), files.keys())
+
+    def _go_on(self, last_seen: Snapshot, seen: Collection[str]) -> None:
+        self._known = self._known.model_copy(update={"seen": frozenset(seen)})
+        self._last_seen = last_seen
+
+    def _is_on_branch(self, commit: str | None) -> bool:
         try:
-            files = self.repository.files(self.repository.resolve(commit).id)
+            return commit is not None and self.repository.resolve(commit).id == commit
         except NotFoundError:
-            return
-        self._known = self._known.model_copy(update={"seen": frozenset(files)})
-        self._last_seen = Snapshot(commit, files=files)
+            return False
 
     def _message(self, edits: Sequence[Edit]) -> str:
         paths = {edit.path for edit in edits}

@@ -6,6 +6,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from multiprocessing.process import BaseProcess
@@ -388,11 +389,11 @@ def test_what_was_written_again_while_it_was_uploaded_is_no_other_data_roots(
 
 def test_what_was_withheld_as_another_data_roots_goes_when_it_may(household: PublishingHousehold) -> None:
     household.publish({OPEN: "[1]\n"})
-    (household.locks.private_dir / "publication.json").unlink()
-    household.publish({OPEN: "[2]\n"})
-    assert household.waiting().withheld == {
-        OPEN: "was published from another data root and says something else"
-    }
+    for name in ("publication.json", "publication_github.json"):
+        (household.locks.private_dir / name).unlink(missing_ok=True)
+    with suppress(PermanentError):
+        household.publish({OPEN: "[2]\n"})
+    assert household.hub.files() == {OPEN: "[1]\n"}
     household.publish(insistence=REPLACING)
     assert household.hub.files() == {OPEN: "[2]\n"}
     assert household.waiting().withheld == {}
@@ -411,6 +412,18 @@ def test_a_data_root_that_was_emptied_empties_no_repository_unless_it_may(
     household.publish(insistence=REPLACING)
     assert household.hub.files() == {CACHE: "[2]\n", CONFIG: "{}\n"}
     assert household.waiting().withheld == {}
+
+
+def test_a_repository_that_was_renamed_is_gone_on_with(
+    household: PublishingHousehold, running: RunningGitHub
+) -> None:
+    household.publish({CACHE: "[1]\n", OPEN: "[1]\n", OTHER_OPEN: "[1]\n"})
+    renamed = f"{household.hub.repository}-renamed"
+    household.hub.git_dir.rename(running.git_dir(household.hub.repository).with_name(f"{renamed[10:]}.git"))
+    household.hub = Hub.of(running, renamed)
+    household.publish({OPEN: "[2]\n", OTHER_OPEN: None})
+    assert household.hub.files() == {CACHE: "[1]\n", OPEN: "[2]\n"}
+    assert household.told == ()
 
 
 # --- failures ---

@@ -40,8 +40,12 @@ class Remembered:
         return None if known is None else known[1].encode()
 
 
-def read_memory(private_dir: Path, repository: str) -> Remembered:
-    """What is remembered of a repository; nothing when it was lost, is damaged, or is about another one."""
+def read_memory(private_dir: Path, repository: str | None) -> Remembered:
+    """What is remembered of a repository; nothing when it was lost, is damaged, or is about another one.
+
+    Args:
+        repository: Which one; None: whichever it is.
+    """
     path = private_dir / _FILE
     try:
         status = path.stat()
@@ -52,10 +56,10 @@ def read_memory(private_dir: Path, repository: str) -> Remembered:
 
 # A run asks several times, and of years there is a lot to read.
 @lru_cache(maxsize=1)
-def _read(path: Path, repository: str, version: tuple[int, ...]) -> Remembered:
+def _read(path: Path, repository: str | None, version: tuple[int, ...]) -> Remembered:
     try:
         document = json.loads(path.read_bytes())
-        if document["repository"] != repository:
+        if repository not in (None, document["repository"]):
             return Remembered()
         looks = map(LocalFile._make, zip(*(document[column] for column in LocalFile._fields), strict=True))
         here = dict(zip(document["paths"], looks, strict=True))
