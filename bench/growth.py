@@ -2,7 +2,8 @@
 
 Each session is collected and completed, and each time committed. Power is made anew by the hour; of that, what changes
 by the day causes commits, in the night, and the rest travels with these and with those of sessions. A year of power
-lies before the one that is measured, so that the rolling files are full.
+lies before the one that is measured, so that the rolling files are full. Published through GitHub's API, the same is
+measured in the repository there.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from random import Random
 from uuid import UUID
 
 from bench.charging_year import ChargingYear, Moment, moments
+from bench.github_server import GitHubServer, github_server
 from bench.homes import REPOSITORY, ZONE, current_month, git
 from bench.house_power import INTERVAL_SECONDS, ONE_METER, HousePower
+from bench.published import BY_ITSELF, PublishedHousehold
 from bench.row import Effort, Row
 from cph50_pipeline.civil_time import day_start, local_date, month_bounds, month_of, shift_month
 from cph50_pipeline.defs.publishing import publisher_of
@@ -39,6 +42,7 @@ BUDGET_MB = 15.0
 DAYS_A_YEAR = SESSIONS_A_YEAR = 365
 MONTHS, QUICK_MONTHS = 12, 2
 MONTHS_BEFORE = 13
+REPOSITORY_NAME, TOKEN = "household/year", "growth"
 HOUR = timedelta(hours=1)
 NIGHTLY: Mapping[timedelta, tuple[str, ...]] = {
     timedelta(minutes=2): ("daily", "weekly"),
@@ -65,9 +69,15 @@ def measure(effort: Effort) -> Row:
     months = QUICK_MONTHS if effort.quick else MONTHS
     grown = _grown(months, ONE_METER)
     more = _grown(QUICK_MONTHS, _five_meters())
+    with (
+        tempfile.TemporaryDirectory(prefix="cph50-bench-") as folder,
+        github_server(Path(folder), [TOKEN], [REPOSITORY_NAME]) as server,
+    ):
+        on_github = _grown(QUICK_MONTHS, ONE_METER, server)
     return Row(
         "growth", grown.mb, BUDGET_MB, "MB a year", "the whole budget",
-        f"{grown.describe()}; with five meters {more.mb:.2f} ({more.describe()})",
+        f"{grown.describe()}; through GitHub's API {on_github.mb:.2f} ({on_github.describe()}); "
+        f"with five meters {more.mb:.2f} ({more.describe()})",
     )  # fmt: skip
 
 
@@ -100,13 +110,15 @@ class _Grown:
         return f"{told}; {self.figures}"
 
 
-def _grown(months: int, meters: Mapping[str, object]) -> _Grown:
+def _grown(months: int, meters: Mapping[str, object], server: GitHubServer | None = None) -> _Grown:
     with tempfile.TemporaryDirectory(prefix="cph50-bench-") as folder:
-        year = _Year(Path(folder) / "data", shift_month(current_month(), -months), meters)
+        data = Path(folder) / "data"
+        year = _Year(data, shift_month(current_month(), -months), meters, server)
+        git_dir = data / ".git" if server is None else server.git_dir(REPOSITORY_NAME)
         year.begin()
-        before = _Repository.of(year.data)
+        before = _Repository.of(git_dir)
         year.live(months)
-        after = _Repository.of(year.data)
+        after = _Repository.of(git_dir)
     sizes = after.grown(before)
     of_day, of_session = DAYS_A_YEAR / year.days, SESSIONS_A_YEAR / year.sessions
     return _Grown(
@@ -128,20 +140,22 @@ class _Repository:
     commits: int
 
     @classmethod
-    def of(cls, data: Path) -> _Repository:
+    def of(cls, git_dir: Path) -> _Repository:
         """Tidy and look."""
-        git(data, "gc", "--quiet")
+        git(git_dir, "gc", "--quiet")
         paths = dict(
-            line.partition(" ")[::2] for line in git(data, "rev-list", "--objects", "--all").splitlines()
+            line.partition(" ")[::2] for line in git(git_dir, "rev-list", "--objects", "--all").splitlines()
         )
-        told = git(data, "cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize:disk)")
+        told = git(
+            git_dir, "cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize:disk)"
+        )
         parts: Counter[str] = Counter()
         for line in told.splitlines():
             id_, size = line.split()
             parts[part_of(paths.get(id_, ""))] += int(size)
-        whole = sum(path.stat().st_size for path in (data / ".git").rglob("*") if path.is_file())
+        whole = sum(path.stat().st_size for path in git_dir.rglob("*") if path.is_file())
         parts[GIT] += whole - parts.total()  # above all the index of what is in it
-        return cls(parts, int(git(data, "rev-list", "--count", "HEAD")))
+        return cls(parts, int(git(git_dir, "rev-list", "--count", "HEAD")))
 
     def grown(self, before: _Repository) -> dict[str, int]:
         """The bytes that came since, by what they are of: as differences, because git may turn round which version
@@ -166,12 +180,14 @@ class _Year:
         data: The data root.
         first_month: From which sessions are collected; the power of the time before is there.
         meters: As `meters.json` declares them.
+        server: The GitHub that is published to; None: commits stay in the data root.
         days: How many were lived.
     """
 
     data: Path
     first_month: str
     meters: Mapping[str, object]
+    server: GitHubServer | None = None
     days: int = 0
     sessions: int = 0
     runs: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS))
@@ -182,7 +198,7 @@ class _Year:
         plan = Household(Settings().simulator_seed, ZONE, history_start=local_date(begins, ZONE))
         household = LiveHousehold(plan, PlugInBook())
         self.plan = plan
-        self.settings = Settings(data_dir=str(self.data), publish=PublishMode.LOCAL, publish_delay_minutes=0)
+        self.settings = _settings(self.data, self.server)
         self.store = Store.of(self.settings)
         self.store.write_document(METERS_FILE, {"meters": self.meters})
         ensure_reference_files(self.store)
@@ -227,7 +243,9 @@ class _Year:
         self.store.write_document(RUNS_FILE, {"runs": list(self.runs)})
         reason = " ".join(part for part in (job, month_of(at, ZONE), what) if part)
         run = RunInfo(str(UUID(int=self.ids.getrandbits(128), version=4)), job, reason)
-        publisher_of(self.settings, self.store).commit(run, at)
+        publisher = publisher_of(self.settings, self.store)
+        publisher.commit(run, at)
+        publisher.upload(run, at, BY_ITSELF)
         if what or at.minute:  # the list leaves out the runs for power by the hour
             self._note(run, at)
 
@@ -244,6 +262,13 @@ class _Year:
                 "run_type": "sensor",
             }
         )
+
+
+def _settings(data: Path, server: GitHubServer | None) -> Settings:
+    if server is None:
+        return Settings(data_dir=str(data), publish=PublishMode.LOCAL, publish_delay_minutes=0)
+    household = PublishedHousehold(data, PublishMode.GITHUB, server, REPOSITORY_NAME, TOKEN)
+    return household.settings
 
 
 def _days(start: datetime, end: datetime) -> Iterator[date]:
