@@ -92,16 +92,15 @@ def refuse_strangers(paths: Sequence[str], repository: str) -> None:
 
 
 def _take_over(data_root: Path, locks: Locks, one: Arrived, read: Callable[[], bytes]) -> str:
+    if _here(data_root, one.path) == one.after:
+        return ""
+    content = read()  # before the lock: the network may take long, and people edit meanwhile
     with locks.hand_edited():
-        here = _here(data_root, one.path)
-        if here == one.after:
-            return ""
-        if here != one.before:
+        if _here(data_root, one.path) != one.before:
             return (
                 f"{one.path} was changed here and in the repository: what is here is published, the other version "
                 "stays in the history"
             )
-        content = read()
         if is_damaged(one.path, content):
             return f"{one.path} was changed in the repository and cannot be read: it was not taken over"
         atomic_write(data_root / one.path, content)

@@ -17,7 +17,7 @@ import pytest
 from cph50_pipeline.errors import Cph50Error, PermanentError, TransientError
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.github import RunningGitHub
-from cph50_pipeline.storage.locks import month_lock_name
+from cph50_pipeline.storage.locks import HAND_EDITED, month_lock_name
 from cph50_pipeline_tests.integration.github_branches import TOKEN
 from cph50_pipeline_tests.integration.github_contract import checked_github
 from cph50_pipeline_tests.integration.households import NOW, git
@@ -246,6 +246,20 @@ def test_a_persons_edit_of_a_reference_file_is_taken_over_and_told(household: Pu
     commits = household.hub.commits()
     household.publish()
     assert household.hub.commits() == commits
+
+
+def test_nobody_waits_for_the_network_to_edit_a_file(
+    household: PublishingHousehold, running: RunningGitHub
+) -> None:
+    household.publish({CONFIG: "{}\n", OPEN: "[1]\n"})
+    household.hub.by_hand({CONFIG: '{"edited": 1}\n'})
+    held = []
+    running.on_request = lambda _: held.append(household.locks.is_held(HAND_EDITED))
+    household.publish({OPEN: "[2]\n"})
+    running.on_request = None
+    assert household.here(CONFIG) == '{"edited": 1}\n'
+    assert len(held) > 1
+    assert not any(held)
 
 
 def test_a_persons_edit_of_a_file_that_the_pipeline_makes_is_published_over_and_told(
