@@ -1,15 +1,43 @@
-"""The end of a run: one commit with everything, also after a failure, and never a failure of its own."""
+"""The end of a run: one commit with everything, also after a failure, and never a failure of its own.
+
+Committed here, and uploaded: by push and through GitHub's API, to a stand-in for GitHub.
+"""
 
 from __future__ import annotations
 
+import logging
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from cph50_pipeline.defs.jobs import PUBLISH_JOB
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES
-from cph50_pipeline_tests.dagster.homes import MONTHS, Home, MakeHome, log_lines, materializations
+from cph50_pipeline.simulator.github import RunningGitHub
+from cph50_pipeline.simulator.server import RunningSimulator
+from cph50_pipeline.storage.locks import month_lock_name, run_lock_name
+from cph50_pipeline_tests.dagster.homes import (
+    MONTHS,
+    NOW,
+    Home,
+    MakeHome,
+    at,
+    copy_home,
+    failure_texts,
+    log_lines,
+    materializations,
+    settings_for,
+)
+from cph50_pipeline_tests.integration.github_branches import commit_by_hand, files_at, git
+from cph50_pipeline_tests.integration.github_contract import checked_github
 
 JANUARY = "2026-01"
+REPOSITORY = "household/data"
+TOKEN = "ghp_canaryCANARYcanary"
+SENSOR = "publication_sensor"
 
 
 def committed(home: Home) -> list[str]:
@@ -131,3 +159,194 @@ def test_nothing_private_is_ever_committed(home: Home) -> None:
     tracked = home.git("ls-files").split()
     assert not [path for path in tracked if path.startswith("private")]
     assert {file.path(JANUARY) for file in MONTH_FILES.values()} <= set(tracked)
+
+
+# --- uploaded ---
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[RunningGitHub]:
+    """A stand-in for GitHub with an empty repository."""
+    with checked_github(tmp_path / "hub") as running:
+        running.create_repository(REPOSITORY)
+        running.add_token(TOKEN)
+        yield running
+
+
+@pytest.fixture(params=["push", "github"])
+def uploading(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    template: Path,
+    simulator: RunningSimulator,
+    instance: dg.DagsterInstance,
+    hub: RunningGitHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Home:
+    """A household with three months of files that were never published, whose uploads have no rhythm."""
+    copy_home(template, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / ".git")
+    monkeypatch.setenv("CPH50_GITHUB_TOKEN", TOKEN)
+    settings = settings_for(
+        tmp_path / "data",
+        simulator,
+        publish=request.param,
+        github_repository=REPOSITORY,
+        github_token=TOKEN,
+        github_api_url=hub.api_url,
+        git_remote=hub.git_url(REPOSITORY),
+        upload="sessions=0,power=0,reports=0,site=0",
+    )
+    return Home(settings, simulator, instance)
+
+
+def change(home: Home, text: str) -> dg.ExecuteInProcessResult:
+    """A run that finds a file of a person's own hand changed."""
+    (home.folder / "tariffs.json").write_text(text)
+    return home.run([JANUARY], only=["session_cache"])
+
+
+def published(hub: RunningGitHub) -> dict[str, bytes]:
+    """What the repository holds, without the run log, which only travels along."""
+    return {path: data for path, data in files_at(hub.git_dir(REPOSITORY)).items() if path != "runs.json"}
+
+
+def held(home: Home) -> dict[str, bytes]:
+    """The same of the data root."""
+    return {path: data for path, data in home.files().items() if path != "runs.json"}
+
+
+def head(hub: RunningGitHub) -> str:
+    """The newest commit in the repository; nothing before the first."""
+    return git(hub.git_dir(REPOSITORY), "rev-parse", "--verify", "--quiet", "main", may_fail=True)
+
+
+def complaints(home: Home, run_id: str) -> list[str]:
+    """What a run said as an error, resources included."""
+    entries = home.instance.all_logs(run_id)
+    return [
+        entry.user_message
+        for entry in entries
+        if entry.dagster_event is None and entry.level == logging.ERROR
+    ]
+
+
+def test_what_a_run_wrote_is_uploaded_once_and_shown_as_the_asset_publication(
+    uploading: Home, hub: RunningGitHub
+) -> None:
+    (uploading.folder / CACHE.path(JANUARY)).unlink()
+    result = uploading.run([JANUARY], only=["session_cache"])
+    assert result.success
+    there = files_at(hub.git_dir(REPOSITORY))
+    assert there == uploading.files()
+    [shown] = materializations(uploading.instance, "publication")
+    assert shown.metadata["commit"].value == head(hub)
+    assert shown.metadata["branch"].value == "main"
+    assert shown.metadata["file_count"].value == len(there)
+    assert shown.metadata["files"].value == sorted(there)[:50]
+    assert shown.metadata["size_bytes"].value == sum(map(len, there.values()))
+    assert shown.metadata["retries"].value == 0
+    assert shown.metadata["link"].value.endswith(f"/{REPOSITORY}/commit/{head(hub)}")
+    assert f"Run: {result.run_id}" in shown.metadata["message"].value
+    assert complaints(uploading, result.run_id) == []
+
+    before, asked = head(hub), len(hub.requests)
+    assert uploading.run([JANUARY], only=["session_cache"]).success
+    assert (head(hub), len(hub.requests)) == (before, asked)
+    assert materializations(uploading.instance, "publication") == [shown]
+
+
+def test_an_upload_that_another_one_overtook_is_begun_again_and_says_so(
+    uploading: Home, hub: RunningGitHub
+) -> None:
+    change(uploading, "{}")
+    there = hub.git_dir(REPOSITORY)
+    asked = len(hub.requests)
+
+    def somebody_is_quicker(number: int) -> None:
+        if number <= asked + 4:  # after one of these ours knows where the branch stands
+            commit_by_hand(there, {"README.md": f"Theirs {number - asked}\n".encode()})
+
+    hub.on_request = somebody_is_quicker
+    result = change(uploading, "{ }")
+    hub.on_request = None
+    shown, _ = materializations(uploading.instance, "publication")
+    assert shown.metadata["retries"].value != 0
+    assert complaints(uploading, result.run_id) == []
+    assert published(hub) == {**held(uploading), "README.md": b"Theirs 4\n"}
+
+
+def test_a_hub_that_refuses_fails_no_run_is_left_alone_and_the_next_run_makes_up_for_it(
+    uploading: Home, hub: RunningGitHub
+) -> None:
+    hub.revoke_token(TOKEN)
+    refused = change(uploading, "{}")
+    assert refused.success
+    [line] = complaints(uploading, refused.run_id)
+    assert line.startswith("Nothing was uploaded: ")
+    assert "CPH50_GITHUB_TOKEN" in line
+    assert line.endswith("The files are safe; the next upload takes them along.")
+    assert "\n" not in line
+    assert TOKEN not in line
+    assert materializations(uploading.instance, "publication") == []
+
+    hub.add_token(TOKEN)
+    asked = len(hub.requests)
+    too_early = change(uploading, "{ }")
+    assert len(hub.requests) == asked
+    assert complaints(uploading, too_early.run_id) == []
+
+    with at(NOW + timedelta(minutes=2)):
+        result = change(uploading, "{\n}")
+    assert complaints(uploading, result.run_id) == []
+    assert published(hub) == held(uploading)
+    said = git(hub.git_dir(REPOSITORY), "log", "--format=%B", "main")
+    assert all(f"Run: {run.run_id}" in said for run in (refused, too_early, result))
+
+
+def test_the_check_fails_while_the_hub_refuses_and_heals(uploading: Home, hub: RunningGitHub) -> None:
+    hub.revoke_token(TOKEN)
+    change(uploading, "{}")
+    with at(NOW + timedelta(minutes=5)):
+        tick = uploading.evaluate(SENSOR)
+        assert [event.passed for event in tick.asset_events] == [True]
+        [request] = tick.run_requests
+        refused = uploading.run_request(request, PUBLISH_JOB)
+        assert not refused.success
+        assert "CPH50_GITHUB_TOKEN" in failure_texts(refused)[0]
+    with at(NOW + timedelta(minutes=70)):
+        tick = uploading.evaluate(SENSOR, "true")
+        [failed] = tick.asset_events
+        assert not failed.passed
+        assert failed.metadata["waiting_files"].value > 0
+        hub.add_token(TOKEN)
+        [request] = tick.run_requests
+        assert uploading.run_request(request, PUBLISH_JOB).success
+        [healed] = uploading.evaluate(SENSOR, "false").asset_events
+        assert healed.passed
+    assert published(hub) == held(uploading)
+
+
+def test_months_are_free_for_others_while_an_upload_goes_on(uploading: Home, hub: RunningGitHub) -> None:
+    locks = uploading.store().locks
+    held_months: list[bool] = []
+    alive: list[bool] = []
+
+    def look(_: int) -> None:
+        held_months.extend(locks.is_held(month_lock_name(month)) for month in MONTHS)
+        alive.extend(locks.is_held(run_lock_name(run.run_id)) for run in uploading.instance.get_runs())
+
+    hub.on_request = look
+    assert change(uploading, "{}").success
+    hub.on_request = None
+    assert head(hub)
+    assert alive
+    assert all(alive), "the run goes on"
+    assert not any(held_months)
+
+
+def test_a_setting_that_is_missing_fails_no_run_and_is_named(make_home: MakeHome) -> None:
+    home = make_home(publish="github", github_repository=REPOSITORY)
+    result = home.run([JANUARY], only=["chargepoint_activity"])
+    assert result.success
+    assert "CPH50_PUBLISH=github needs CPH50_GITHUB_TOKEN" in complaints(home, result.run_id)[-1]
