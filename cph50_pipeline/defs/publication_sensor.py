@@ -15,8 +15,9 @@ from cph50_pipeline.defs.jobs import Job
 from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import Cph50Error
+from cph50_pipeline.errors import BadInputError, Cph50Error, PermanentError
 from cph50_pipeline.settings import PublishMode, Settings
+from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
 from cph50_pipeline.storage.overdue import overdue_since
 from cph50_pipeline.storage.publisher import Waiting, one_line
 
@@ -41,19 +42,21 @@ def build_publication_sensor(settings: Settings, job: Job) -> dg.SensorDefinitio
     )
     @pauses(settings)
     def publication_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if is_off:
+            return dg.SkipReason("CPH50_PUBLISH is off")
         now = datetime.now(UTC)
         try:
-            waiting = publisher_of(settings, store).waiting(now, REPOSITORY_SECONDS)
+            waiting, refusal = look(settings, store, now, REPOSITORY_SECONDS)
         except Cph50Error as error:
             return dg.SkipReason(f"{error} The next tick looks again.")
-        verdict = judge(settings, store, waiting, now)
+        verdict = judge(settings, store, waiting, now, refusal)
         is_news = context.cursor != json.dumps(verdict.passed)
         requests = []
         if waiting.is_due and not _is_busy(context.instance) and _may_start(context.instance, now):
             requests.append(dg.RunRequest(tags=PURPOSE_TAGS))
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else dg.SkipReason(_sentence(waiting, settings, now)),
+            skip_reason=None if requests else dg.SkipReason(refusal or _sentence(waiting, settings, now)),
             cursor=json.dumps(verdict.passed),
             asset_events=[verdict] if is_news else [],
         )
@@ -74,19 +77,42 @@ def build_publication_check(settings: Settings) -> dg.AssetChecksDefinition:
         if settings.publish_mode is PublishMode.OFF:
             return dg.AssetCheckResult(passed=True, description="Publishing is off")
         now = datetime.now(UTC)
-        verdict = judge(settings, store, publisher_of(settings, store).waiting(now), now)
+        waiting, refusal = look(settings, store, now, REPOSITORY_TIMEOUT_SECONDS)
+        verdict = judge(settings, store, waiting, now, refusal)
         return dg.AssetCheckResult(passed=verdict.passed, metadata=verdict.metadata)
 
     return publication_is_current
 
 
-def judge(settings: Settings, store: Store, waiting: Waiting, now: datetime) -> dg.AssetCheckEvaluation:
-    """Whether the repository is as current as it can be; remembers since when it is not."""
-    could_be = bool(waiting.withheld) or (waiting.due_at is not None and waiting.due_at <= now)
+def look(settings: Settings, store: Store, now: datetime, timeout_seconds: float) -> tuple[Waiting, str]:
+    """What waits; or why nothing can be published until a person has acted.
+
+    Raises:
+        TransientError: that cannot be told now, for example because a run commits for too long.
+    """
+    try:
+        return publisher_of(settings, store).waiting(now, timeout_seconds), ""
+    except (BadInputError, PermanentError) as error:
+        return Waiting(), str(error)
+
+
+def judge(
+    settings: Settings, store: Store, waiting: Waiting, now: datetime, refusal: str = ""
+) -> dg.AssetCheckEvaluation:
+    """Whether the repository is as current as it can be; remembers since when it is not.
+
+    Args:
+        waiting: What waits.
+        refusal: Why nothing can be published until a person has acted; empty when it can.
+    """
+    is_due = waiting.due_at is not None and waiting.due_at <= now
+    could_be = bool(refusal or waiting.withheld) or is_due
     since = overdue_since(store.locks.private_dir, now if could_be else None)
     metadata: dict[str, dg.RawMetadataValue] = {"waiting_files": waiting.changes}
     if since is not None:
         metadata["differs_since"] = format_local(since, settings.zone)
+    if refusal:
+        metadata["refused"] = refusal
     if waiting.withheld:
         metadata["withheld"] = dict(waiting.withheld)
     return dg.AssetCheckEvaluation(

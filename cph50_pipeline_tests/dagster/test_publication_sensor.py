@@ -100,3 +100,15 @@ def test_with_publishing_off_the_sensor_is_stopped_and_the_check_passes(make_hom
     home = make_home(publish="off")
     assert home.defs.get_sensor_def(SENSOR).default_status.value == "STOPPED"
     assert "CPH50_PUBLISH is off" in home.evaluate(SENSOR).skip_message
+
+
+def test_the_check_fails_when_nothing_can_be_published_for_more_than_an_hour_and_says_why(
+    make_home: MakeHome,
+) -> None:
+    home = make_home(publish="github", github_repository="household/data")
+    first = home.evaluate(SENSOR, "true")
+    assert "CPH50_PUBLISH=github needs CPH50_GITHUB_TOKEN" in first.skip_message
+    with at(NOW + timedelta(minutes=61)):
+        [failed] = home.evaluate(SENSOR, "true").asset_events
+    assert not failed.passed
+    assert "CPH50_PUBLISH=github needs CPH50_GITHUB_TOKEN" in failed.metadata["refused"].value
