@@ -16,6 +16,7 @@ from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.cli.publish import publish
 from cph50_pipeline.cli.restore import restore
 from cph50_pipeline.cli.review import review
+from cph50_pipeline.cli.serve import serve, token
 from cph50_pipeline.cli.training import train
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.settings import Settings, load_settings
@@ -204,6 +205,8 @@ app.command()(train)
 app.command()(publish)
 app.command()(restore)
 app.command()(history)
+app.command()(serve)
+app.command()(token)
 
 
 @app.command(name="settings")
