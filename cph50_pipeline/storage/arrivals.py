@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cph50_pipeline.errors import PermanentError
@@ -17,19 +17,19 @@ from cph50_pipeline.storage.publisher import one_line
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A published file that others changed.
+    """A published file that others changed in the repository.
 
     Attributes:
         path: Relative to the data root.
         before: The id of its content when the repository was last looked at; None: there was none.
         after: The id of its content now; None: there is none.
-        read: Its content now; None: there is none.
+        read: Reads its content as it is now; None: there is none.
     """
 
     path: str
     before: str | None
     after: str | None
-    read: Callable[[], bytes] | None
+    read: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
 
 
 def take_in(data_root: Path, locks: Locks, arrived: Sequence[Arrived]) -> list[str]:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from cph50_pipeline.http.deadline import Deadline
 from cph50_pipeline.http.retry import RetryPolicy, retrying
+from cph50_pipeline.storage.arrivals import Arrived
 from cph50_pipeline.storage.clone_making import CloneFolder, forget_staged
 from cph50_pipeline.storage.exchange import Exchange
 from cph50_pipeline.storage.git import DamagedRepositoryError, Git
 from cph50_pipeline.storage.git_objects import (
     ABSENT,
-    TreeEntry,
+    TreeChange,
     empty_tree,
     read_objects,
     sizes,
@@ -52,21 +53,6 @@ class Uploaded:
     files: tuple[str, ...]
     bytes: int
     retries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A published file that others changed in the remote repository, and that is other than in our last commit.
-
-    Attributes:
-        path: Relative to the data root.
-        before: Its content when the remote branch was last seen; None: there was none.
-        after: Its content now; None: there is none.
-    """
-
-    path: str
-    before: bytes | None
-    after: bytes | None
 
 
 class Clone:
@@ -152,7 +138,7 @@ class Clone:
         return git.run("log", "-1", "--format=%B", commit).text.rstrip("\n") + "\n"
 
     def upload(
-        self, before_replay: Callable[[Sequence[Arrival]], None], deadline_seconds: float
+        self, before_replay: Callable[[Sequence[Arrived]], None], deadline_seconds: float
     ) -> Uploaded | None:
         """Bring every commit that the remote branch does not have there, on top of what is there.
 
@@ -160,8 +146,9 @@ class Clone:
         again until the time is over.
 
         Args:
-            before_replay: Told what others changed, before the clone's last commit has it. The repository lock is
-                free meanwhile. What was told is told again when the upload is killed before it took that in.
+            before_replay: Told what others changed and is other than in our last commit, before that has it. The
+                repository lock is free meanwhile. What was told is told again when the upload is killed before it
+                took that in.
             deadline_seconds: How long all of it may take.
 
         Returns:
@@ -182,7 +169,7 @@ class Clone:
                 return self._upload(before_replay, descriptor, deadline)
 
     def _upload(
-        self, before_replay: Callable[[Sequence[Arrival]], None], descriptor: int, deadline: Deadline
+        self, before_replay: Callable[[Sequence[Arrived]], None], descriptor: int, deadline: Deadline
     ) -> Uploaded | None:
         upload = _Upload(self._folder, self._locks, deadline, before_replay, descriptor)
         return retrying(upload.attempt, policy=POLICY, deadline=deadline)
@@ -203,7 +190,7 @@ class _Upload:
     folder: CloneFolder
     locks: Locks
     deadline: Deadline
-    before_replay: Callable[[Sequence[Arrival]], None]
+    before_replay: Callable[[Sequence[Arrived]], None]
     descriptor: int
     _attempts: int = 0
     _base: str | None = None
@@ -248,7 +235,7 @@ class _Upload:
     def _mend(self, git: Git) -> None:
         self.folder.open(Git(self.folder.data_root, keep_open=git.keep_open))
 
-    def _arrivals(self, there: str | None) -> list[Arrival]:
+    def _arrivals(self, there: str | None) -> list[Arrived]:
         """What others changed since the remote branch was last seen, as far as our last commit has it otherwise."""
         git = self._git()
         head, known = self.folder.standing(git)
@@ -257,9 +244,8 @@ class _Upload:
         base = _last_seen(git, there, head, known)
         changed = tree_changes(git, base or empty_tree(git), there)
         differing = {change.path for change in tree_changes(git, head or empty_tree(git), there)}
-        told = [change for change in changed if kind_of(change.path) and change.path in differing]
         return [
-            Arrival(change.path, _content(git, change.before), _content(git, change.after)) for change in told
+            _arrived(git, change) for change in changed if kind_of(change.path) and change.path in differing
         ]
 
     def _rebuild(self, there: str | None) -> str | None:
@@ -330,5 +316,9 @@ def _last_seen(git: Git, there: str, head: str | None, known: str | None) -> str
     return git.ask("merge-base", head, there).text or None
 
 
-def _content(git: Git, entry: TreeEntry | None) -> bytes | None:
-    return next(read_objects(git, [entry.id])).data if entry else None
+def _arrived(git: Git, change: TreeChange) -> Arrived:
+    before = None if change.before is None else change.before.id
+    if change.after is None:
+        return Arrived(change.path, before, None)
+    after = change.after.id
+    return Arrived(change.path, before, after, lambda: next(read_objects(git, [after])).data)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.civil_time import month_of
 from cph50_pipeline.errors import Cph50Error, TransientError
 from cph50_pipeline.storage.arrivals import Arrived, refuse_strangers, strangers, take_in
-from cph50_pipeline.storage.clone import Arrival, Clone, Uploaded
+from cph50_pipeline.storage.clone import Clone, Uploaded
 from cph50_pipeline.storage.git import DamagedRepositoryError, Git
 from cph50_pipeline.storage.git_publisher import GitPublisher, differences
 from cph50_pipeline.storage.known import Memory
@@ -20,7 +19,6 @@ from cph50_pipeline.storage.layout import Cause, kind_of
 from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
 from cph50_pipeline.storage.messages import Change, RunInfo
 from cph50_pipeline.storage.presence import is_same_state
-from cph50_pipeline.storage.published import blob_id
 from cph50_pipeline.storage.publisher import Author, Insistence, Publication, Waiting
 from cph50_pipeline.storage.repository import Repository
 from cph50_pipeline.storage.selection import Selection
@@ -68,7 +66,7 @@ class PushPublisher(GitPublisher):
         try:
             ours = self._on_a_whole_clone(self._clone.pending_files)
             uploaded = self._clone.upload(
-                lambda arrivals: self._receive(arrivals, insistence), insistence.seconds
+                lambda arrived: self._receive(arrived, insistence), insistence.seconds
             )
         except Cph50Error as error:
             wait = error.retry_after_seconds if isinstance(error, TransientError) else None
@@ -143,9 +141,8 @@ class PushPublisher(GitPublisher):
         before, after = (answer.out if answer.code == 0 else None for answer in versions)
         return is_same_state(change.kind, change.path, before, after)
 
-    def _receive(self, arrivals: Sequence[Arrival], insistence: Insistence) -> None:
+    def _receive(self, arrived: Sequence[Arrived], insistence: Insistence) -> None:
         """Deal with what others changed since the remote branch was last seen."""
-        arrived = [_arrived(arrival) for arrival in arrivals]
         seen = self._memory.read().seen
         if not insistence.may_replace:
             found = strangers(self._selection.data_root, arrived, seen or ())
@@ -175,12 +172,3 @@ class PushPublisher(GitPublisher):
             retries=uploaded.retries,
             link=remote.link(uploaded.commit),
         )
-
-
-def _arrived(arrival: Arrival) -> Arrived:
-    return Arrived(
-        arrival.path,
-        None if arrival.before is None else blob_id(arrival.before),
-        None if arrival.after is None else blob_id(arrival.after),
-        None if arrival.after is None else partial(bytes, arrival.after),
-    )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cph50_pipeline.storage.clone import Arrival, Clone, Uploaded
+from cph50_pipeline.storage.arrivals import Arrived
+from cph50_pipeline.storage.clone import Clone, Uploaded
 from cph50_pipeline.storage.git import Git
 from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline.storage.remote import Remote
@@ -26,7 +27,7 @@ class PushedHousehold:
     data_root: Path
     remote: Remote
     deadline_seconds: float = 60.0
-    arrivals: list[Arrival] = field(default_factory=list)
+    arrivals: list[Arrived] = field(default_factory=list)
 
     @property
     def locks(self) -> Locks:
@@ -68,7 +69,7 @@ class PushedHousehold:
     def upload(self) -> Uploaded | None:
         return self.clone.upload(self._note, self.deadline_seconds)
 
-    def _note(self, arrivals: Sequence[Arrival]) -> None:
+    def _note(self, arrivals: Sequence[Arrived]) -> None:
         self.arrivals.extend(arrivals)
 
     def git(self, *arguments: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from cph50_pipeline.errors import LockedError
-from cph50_pipeline.storage.clone import Arrival
+from cph50_pipeline.storage.arrivals import Arrived
 from cph50_pipeline.storage.git import DamagedRepositoryError, Git
+from cph50_pipeline.storage.published import blob_id
 from cph50_pipeline.storage.remote import Remote
 from cph50_pipeline.storage.repository import open_repository
 from cph50_pipeline_tests.integration.clones import (
@@ -92,7 +93,7 @@ def test_a_persons_commit_in_between_stays_below_ours(
     assert subjects(there) == [FIRST, "By hand", SECOND]
     assert git(there, "rev-parse", "main^").strip() == theirs
     assert files_at(there) == {"README.md": "Ours\n", FIRST: "corrected\n", SECOND: f"{SECOND}\n"}
-    assert household.arrivals == [Arrival(FIRST, f"{FIRST}\n".encode(), b"corrected\n")]
+    assert household.arrivals == [Arrived(FIRST, blob_id(f"{FIRST}\n".encode()), blob_id(b"corrected\n"))]
     assert (household.data_root / FIRST).read_text() == f"{FIRST}\n"
     assert not (household.data_root / "README.md").exists()
     assert household.git("log", "-1", "--format=%an %at", "main") == git(
@@ -132,7 +133,7 @@ def test_a_repository_that_was_made_with_a_readme_keeps_it_below_ours(
     assert subjects(there) == ["By hand", FIRST, THIRD]
     assert uploaded.files == (FIRST, THIRD)
     assert sorted(files_at(there)) == ["README.md", FIRST, SECOND, THIRD]
-    assert household.arrivals == [Arrival(SECOND, None, b"{}\n")]
+    assert household.arrivals == [Arrived(SECOND, None, blob_id(b"{}\n"))]
 
 
 def test_history_rewritten_by_a_person_stays_rewritten_and_what_is_new_comes_on_top(
@@ -147,7 +148,7 @@ def test_history_rewritten_by_a_person_stays_rewritten_and_what_is_new_comes_on_
     household.upload()
     assert subjects(there) == [FIRST, "By hand", THIRD]
     assert git(there, "rev-parse", "main^").strip() == rewritten
-    assert household.arrivals == [Arrival(SECOND, f"{SECOND}\n".encode(), None)]
+    assert household.arrivals == [Arrived(SECOND, blob_id(f"{SECOND}\n".encode()), None)]
     assert household.git("status", "--porcelain", "--", "sessions").strip() == f"?? {SECOND}"
 
 
