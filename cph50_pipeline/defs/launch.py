@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -41,12 +41,14 @@ class Launch:
         months: Its partitions: none, one, or the ends of a range that one run covers.
         run_config: As Dagster's launchpad takes it.
         tags: Further tags.
+        run_id: The run's id, for who does not wait for its end.
     """
 
     job: str
     months: Sequence[str] = ()
     run_config: Mapping[str, Any] | None = None
     tags: Mapping[str, str] | None = None
+    run_id: str = field(default_factory=lambda: str(uuid4()))
 
     def all_tags(self) -> dict[str, str]:
         """The run's tags, partitions included."""
@@ -86,34 +88,32 @@ def launch(
 
 def _run_here(instance: dg.DagsterInstance, settings: Settings, wanted: Launch) -> str:
     job = build_defs(settings).resolve_job_def(wanted.job)
-    run_id = str(uuid4())
-    with Store.of(settings).locks.launch(run_id):
+    with Store.of(settings).locks.launch(wanted.run_id):
         job.execute_in_process(
             instance=instance,
-            run_id=run_id,
+            run_id=wanted.run_id,
             run_config={**(wanted.run_config or {}), **_QUIET},
             tags={**wanted.all_tags(), HERE_TAG: "command"},
             raise_on_error=False,
         )
-    return run_id
+    return wanted.run_id
 
 
 def _queue(instance: dg.DagsterInstance, wanted: Launch) -> str:
-    run_id = str(uuid4())
     command = [
         *(sys.executable, "-m", "dagster", "job", "launch", "-m", LOCATION, "-j", wanted.job),
-        *("--run-id", run_id, "--tags", json.dumps(wanted.all_tags())),
+        *("--run-id", wanted.run_id, "--tags", json.dumps(wanted.all_tags())),
     ]
     if wanted.run_config:
         command += ["--config-json", json.dumps(wanted.run_config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or instance.get_run_by_id(run_id) is None:
+    if done.returncode != 0 or instance.get_run_by_id(wanted.run_id) is None:
         raise PermanentError(
             f"Dagster did not take the run of {wanted.job}: {done.stderr.strip()[-400:]}",
             kept="Nothing was changed",
             remedy="Stop the daemon and run the command again; it then runs by itself",
         )
-    return run_id
+    return wanted.run_id
 
 
 def _follow(instance: dg.DagsterInstance, run_id: str, say: Callable[[str], None]) -> None:
