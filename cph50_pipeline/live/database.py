@@ -54,6 +54,7 @@ class Database:
         self.where = url.render_as_string(hide_password=True)
         self._path = Path(url.database or "").absolute() if dialect == "sqlite" else None
         self._engine = _sqlite_engine(self._path) if self._path else _postgres_engine(url)
+        self._outside_transactions = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._password = str(url.password) if url.password else None
         self._up_to_date: Identity | None = None
         self._preparing = Lock()
@@ -79,7 +80,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read from.
+        """A connection to read from, in no transaction: each statement for itself, without a word more to a server.
 
         Raises:
             TransientError: it does not answer, or is locked.
@@ -87,7 +88,7 @@ class Database:
         """
         with self._telling():
             self._prepare()
-            with self._engine.connect() as connection:
+            with self._outside_transactions.connect() as connection:
                 yield connection
 
     @contextmanager
@@ -104,15 +105,19 @@ class Database:
 
     @contextmanager
     def tending(self) -> Iterator[Connection]:
-        """A connection outside of any transaction, as VACUUM wants it.
+        """A connection as `reading`, whose statements may take as long as they need, as VACUUM does.
 
         Raises:
             TransientError, PermanentError: as `reading`.
         """
-        with self._telling():
-            self._prepare()
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self.reading() as connection:
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql("SET statement_timeout = 0")
+            try:
                 yield connection
+            finally:
+                if self.dialect == "postgresql":
+                    connection.exec_driver_sql("RESET statement_timeout")
 
     def close(self) -> None:
         """Close the connections that nobody uses; it can be used again."""

@@ -1,4 +1,7 @@
-"""What is asked of the live table's database, each built once."""
+"""What is asked of the live table's database, each built once.
+
+Every upsert gives a row for each that it wrote: so both drivers are sent many rows at once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 from cph50_pipeline.live.tables import CYCLES, DEVICES, HEARTBEATS, HISTORY, VALUES
 
 Dialect = Literal["sqlite", "postgresql"]
-Upsert = postgresql.Insert | sqlite.Insert
+Upsert = ReturningInsert[Any]
+_Insert = postgresql.Insert | sqlite.Insert
 
 VALUE_COLUMNS = tuple(column.name for column in VALUES.c)
 DEVICE_KEY = ("device_id",)
@@ -71,12 +75,11 @@ def upsert_devices(dialect: Dialect) -> Upsert:
     return _upsert(insert, DEVICE_KEY, others, differs)
 
 
-def upsert_values(dialect: Dialect) -> ReturningInsert[Any]:
-    """Take values in where they are newer; gives a row for each that was."""
+def upsert_values(dialect: Dialect) -> Upsert:
+    """Take values in where they are newer."""
     insert = _insert(dialect, VALUES)
     others = [name for name in VALUE_COLUMNS if name not in VALUE_KEY]
-    upsert = _upsert(insert, VALUE_KEY, others, insert.excluded.at_us > VALUES.c.at_us)
-    return upsert.returning(VALUES.c.device_id)
+    return _upsert(insert, VALUE_KEY, others, insert.excluded.at_us > VALUES.c.at_us)
 
 
 def upsert_history(dialect: Dialect) -> Upsert:
@@ -108,12 +111,12 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.c]
 
 
-def _insert(dialect: Dialect, table: Table) -> Upsert:
+def _insert(dialect: Dialect, table: Table) -> _Insert:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def _upsert(
-    insert: Upsert,
+    insert: _Insert,
     key: tuple[str, ...],
     others: list[str],
     where: ColumnElement[bool] | None = None,
@@ -121,4 +124,5 @@ def _upsert(
 ) -> Upsert:
     """An insert that replaces the other columns of the row with that key, if at all."""
     changes = {name: insert.excluded[name] for name in others} | instead
-    return insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=where)
+    upsert = insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=where)
+    return upsert.returning(insert.table.c[key[0]])
