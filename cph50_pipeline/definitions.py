@@ -16,6 +16,8 @@ from cph50_pipeline.defs.assets.external import build_external_assets
 from cph50_pipeline.defs.assets.power import build_power_assets
 from cph50_pipeline.defs.assets.reports import build_report_assets
 from cph50_pipeline.defs.assets.vehicles import build_release_gate, build_vehicle_assets
+from cph50_pipeline.defs.caches.check import build_cache_check, build_cache_sensor
+from cph50_pipeline.defs.caches.registry import with_freshness
 from cph50_pipeline.defs.checks import build_checks
 from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
 from cph50_pipeline.defs.io_manager import build_io_manager
@@ -48,13 +50,22 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
     jobs = {**build_jobs(), PUBLISH_JOB: build_publish_job(settings)}
     return dg.Definitions(
         assets=[
-            *build_charging_assets(partitions),
-            *build_vehicle_assets(partitions),
-            *build_power_assets(settings, partitions),
-            *build_report_assets(),
+            *with_freshness(
+                [
+                    *build_charging_assets(partitions),
+                    *build_vehicle_assets(partitions),
+                    *build_power_assets(settings, partitions),
+                    *build_report_assets(),
+                ]
+            ),
             *build_external_assets(),
         ],
-        asset_checks=[*build_checks(), build_release_gate(), build_publication_check(settings)],
+        asset_checks=[
+            *build_checks(),
+            build_release_gate(),
+            build_publication_check(settings),
+            build_cache_check(settings),
+        ],
         jobs=[*jobs.values(), build_retention_job(settings)],
         schedules=build_schedules(settings),
         sensors=[
@@ -63,6 +74,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             build_training_sensor(settings, jobs),
             build_power_sensor(settings, jobs),
             build_publication_sensor(settings, jobs[PUBLISH_JOB]),
+            build_cache_sensor(settings),
         ],
         resources={
             "chargepoint": ChargePoint.of(settings),

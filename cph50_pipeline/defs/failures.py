@@ -21,3 +21,15 @@ def as_dagster_failure() -> Iterator[None]:
             metadata={"kind": type(error).__name__, "kept": error.kept, "what_to_do": error.remedy},
             allow_retries=isinstance(error, TransientError),
         ) from error
+
+
+def failure_text(event: dg.DagsterEvent) -> str:
+    """What a failed step or run said, without its trace."""
+    data = event.step_failure_data if event.is_step_failure else None
+    if data is None:
+        return event.message or "failed"
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    if data.error is None:
+        return event.message or "failed"
+    return (data.error.cause or data.error).message.strip()

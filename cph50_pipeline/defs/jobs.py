@@ -19,6 +19,7 @@ ATTRIBUTION_ASSETS = dg.AssetSelection.assets("vehicle_classifications", "chargi
 POWER_ASSETS = dg.AssetSelection.assets(
     "power_readings", "power_rollups", "power_events", "power_windows", "power_files"
 )
+CACHE_ASSETS = dg.AssetSelection.assets("session_samples") | ATTRIBUTION_ASSETS
 REPORT_ASSETS = dg.AssetSelection.assets("unclassified_sessions", "vehicle_digest")
 # The files were held against their rules before they replaced the last good ones. What a run for one session asks again
 # of the disk is the file that people read: each further check is three more events in Dagster's log, and all of them
@@ -27,12 +28,15 @@ SESSION_ASSETS = MONTH_ASSETS.without_checks() | dg.AssetSelection.checks_for_as
 PERSISTENT = dg.RetryPolicy(
     max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
+# Somebody waits for what is refreshed by hand; what passes by itself within seconds need not cost a minute.
+BRISK = dg.RetryPolicy(max_retries=3, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 CHARGING_JOB = "charging_job"
 SESSION_JOB = "session_job"
 WEEKLY_REFRESH_JOB = "weekly_refresh_job"
 MONTHLY_CLOSURE_JOB = "monthly_closure_job"
 ATTRIBUTION_JOB = "attribution_job"
+CACHE_JOB = "cache_job"
 TRAINING_JOB = "training_job"
 VEHICLE_REPORT_JOB = "vehicle_report_job"
 POWER_JOB = "power_job"
@@ -51,6 +55,7 @@ JOB_NAMES = (
     WEEKLY_REFRESH_JOB,
     MONTHLY_CLOSURE_JOB,
     ATTRIBUTION_JOB,
+    CACHE_JOB,
     TRAINING_JOB,
     VEHICLE_REPORT_JOB,
     POWER_JOB,
@@ -107,6 +112,12 @@ def build_jobs() -> dict[str, Job]:
             ATTRIBUTION_JOB,
             selection=ATTRIBUTION_ASSETS,
             description="Name the sessions of the months again, by labels, cars and model as they are.",
+        ),
+        dg.define_asset_job(
+            CACHE_JOB,
+            selection=CACHE_ASSETS,
+            description="Everything that is made of what is stored of a month's sessions, again. Asks nobody.",
+            op_retry_policy=BRISK,
         ),
         dg.define_asset_job(
             TRAINING_JOB,

@@ -20,7 +20,9 @@ import dagster as dg
 
 from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.dead_runs import HERE_TAG
+from cph50_pipeline.defs.failures import failure_text
 from cph50_pipeline.defs.instance import has_live_daemon
+from cph50_pipeline.defs.maintenance.state import paused
 from cph50_pipeline.defs.partitions import check_known_months, month_tags, monthly_partitions
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import PermanentError, TransientError
@@ -77,6 +79,9 @@ def launch(
         PermanentError: the daemon's queue did not take the run.
     """
     check_known_months(list(wanted.months), monthly_partitions(settings))
+    said = paused(settings)
+    if said is not None:
+        say(f"There is {said}. What was asked for goes on")
     if has_live_daemon(instance):
         say("Dagster's daemon is running: queued there")
         run_id = _queue(instance, wanted)
@@ -140,7 +145,7 @@ def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
     for entry in instance.all_logs(run_id):
         event = entry.dagster_event
         if event is not None and event.event_type is dg.DagsterEventType.STEP_FAILURE:
-            failures.append(f"{entry.step_key}: {_failure_text(event)}")
+            failures.append(f"{entry.step_key}: {failure_text(event)}")
         elif event is None and int(entry.level) >= logging.ERROR and not _follows_from_another(entry):
             failures.append(entry.user_message)
     return Outcome(run_id, run is not None and run.is_success, failures)
@@ -148,10 +153,3 @@ def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
 
 def _follows_from_another(entry: dg.EventLogEntry) -> bool:
     return entry.user_message.startswith("Dependencies for step ")
-
-
-def _failure_text(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    return data.error.message.strip() if data.error else (event.message or "failed")

@@ -1,4 +1,4 @@
-"""Weekly refresh, monthly closure, the weekly report; the nights of power are in `power_schedules`.
+"""Weekly refresh, monthly closure, the weekly report; the nights of power and caches are in modules of their own.
 
 They are level-triggered: what was missed is made up for.
 """
@@ -8,6 +8,7 @@ from datetime import datetime
 import dagster as dg
 
 from cph50_pipeline.civil_time import month_of, shift_month
+from cph50_pipeline.defs.caches.schedule import build_cache_schedules
 from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB, WEEKLY_REFRESH_JOB
 from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS
@@ -91,5 +92,6 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         monthly_closure,
         weekly_vehicle_report,
         *build_power_schedules(settings),
+        *build_cache_schedules(settings),
         build_retention_schedule(settings),
     ]

@@ -33,6 +33,7 @@ UNPARTITIONED = {
     "last_session",
     "last_session_id",
     "publication",
+    "caches",
     "power_files",
     *REPORTS,
 }
@@ -63,6 +64,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "weekly_refresh_job",
         "monthly_closure_job",
         "attribution_job",
+        "cache_job",
         "training_job",
         "vehicle_report_job",
         "power_job",
@@ -76,6 +78,9 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "power_weekly",
         "power_monthly",
         "power_yearly",
+        "cache_refresh",
+        "cache_refresh_power",
+        "cache_refresh_reports",
         "power_retention",
     }
     assert {sensor.name for sensor in home.defs.sensors or []} == {
@@ -84,6 +89,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "training_sensor",
         "power_sensor",
         "publication_sensor",
+        "cache_sensor",
     }
 
 

@@ -10,6 +10,7 @@ VEHICLE_LABELS = dg.AssetKey("vehicle_labels")
 LAST_SESSION = dg.AssetKey("last_session")
 LAST_SESSION_ID = dg.AssetKey("last_session_id")
 PUBLICATION = dg.AssetKey("publication")
+CACHES = dg.AssetKey("caches")
 
 
 def build_external_assets() -> list[dg.AssetSpec]:
@@ -39,5 +40,12 @@ def build_external_assets() -> list[dg.AssetSpec]:
             group_name="publishing",
             kinds={"git"},
             description="The git commit that holds what the last run wrote.",
+        ),
+        dg.AssetSpec(
+            CACHES,
+            deps=["session_cache", "power_files", "vehicle_digest"],
+            group_name=GROUP_STATE,
+            kinds={"json", "parquet"},
+            description="Everything that is built of what is stored. Its check says whether all of it is valid.",
         ),
     ]

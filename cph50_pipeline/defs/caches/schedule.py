@@ -1,0 +1,61 @@
+"""The nights of the caches: what is not valid at 02:00 in the household's zone, or will not be until the next night.
+
+A job has a schedule of its own, since Dagster's schedules start one job each. They are level-triggered: a night that
+was missed is made up for by the next.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from cph50_pipeline.charging.watching import may_start
+from cph50_pipeline.civil_time import month_of
+from cph50_pipeline.defs.attempts import attempts
+from cph50_pipeline.defs.caches.refreshing import Batch, batches, due_at_its_time
+from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES, TYPES
+from cph50_pipeline.defs.caches.status import statuses
+from cph50_pipeline.defs.due_months import requests
+from cph50_pipeline.settings import Settings
+
+NIGHT_TAG = "cph50/purpose"
+NIGHT = "cache refresh"
+VALID = "Everything is valid until tomorrow night"
+
+
+def build_cache_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """The schedules, running by default."""
+    return [_schedule(settings, job, name) for job, name in REFRESH_SCHEDULES.items()]
+
+
+def _schedule(settings: Settings, job: str, name: str) -> dg.ScheduleDefinition:
+    made = [type_.asset for type_ in TYPES.values() if type_.job == job]
+
+    @dg.schedule(
+        name=name,
+        job_name=job,
+        cron_schedule=REFRESH_CRON,
+        execution_timezone=settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"02:00 local: what is not valid of {', '.join(made)}, and what would not last a day.",
+    )
+    def refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        found = [entry for entry in statuses(context.instance, settings, now) if TYPES[entry.type].job == job]
+        current = month_of(now, settings.zone)
+        wanted = [
+            request
+            for batch in batches(due_at_its_time(found), current)
+            for request in _requests(context.instance, batch)
+        ]
+        return wanted or dg.SkipReason(VALID)
+
+    return refresh
+
+
+def _requests(instance: dg.DagsterInstance, batch: Batch) -> list[dg.RunRequest]:
+    """A run for the batch, or for each half of the months of one that failed the night before."""
+    now = datetime.now(UTC)
+    if batch.months:
+        return list(requests(instance, [(month, NIGHT) for month in batch.months], now))
+    tags = {NIGHT_TAG: NIGHT}
+    return [dg.RunRequest(tags=tags)] if may_start(attempts(instance, tags), now) else []
