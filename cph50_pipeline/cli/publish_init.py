@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from cph50_pipeline.cli import output
-from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.errors import BadInputError, NotFoundError
 from cph50_pipeline.settings import PublishMode, Settings, is_object_store
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.workflows import workflow_edits, workflow_files
@@ -24,6 +24,8 @@ And for running the pipeline there:
     secrets CPH50_HOME_ASSISTANT_URL and CPH50_HOME_ASSISTANT_TOKEN if you have Home Assistant
 Whoever uploads these two files needs a token that may write workflows: the scope `workflow`, or Workflows read and
 write of a fine-grained one. Routine publications leave them alone"""
+
+_MAY_WRITE = "Workflows need the scope `workflow`, or Workflows: read and write, besides"
 
 
 class Became(StrEnum):
@@ -104,7 +106,12 @@ def upload_workflows(settings: Settings, *, replace_edited: bool = False) -> str
             kept = workflow_edits(settings.github_branch, dict(contents), replace_edited=replace_edited).kept
             return [Edit(path, data) for path, data in here.items() if path not in kept]
 
-        made = repository.commit(decide, lambda _: "Add the workflows of cph50\n", datetime.now(UTC))
+        try:
+            made = repository.commit(decide, lambda _: "Add the workflows of cph50\n", datetime.now(UTC))
+        except NotFoundError as error:  # GitHub's answer also to a token that may not write workflows
+            raise NotFoundError(
+                error.message, kept=error.kept, remedy=f"{error.remedy} {_MAY_WRITE}"
+            ) from error
     return "" if made is None else made.link
 
 
