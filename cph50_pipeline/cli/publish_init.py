@@ -110,7 +110,7 @@ def upload_workflows(settings: Settings, *, replace_edited: bool = False) -> str
             made = repository.commit(decide, lambda _: "Add the workflows of cph50\n", datetime.now(UTC))
         except NotFoundError as error:  # GitHub's answer also to a token that may not write workflows
             raise NotFoundError(
-                error.message, kept=error.kept, remedy=f"{error.remedy} {_MAY_WRITE}"
+                error.message, kept=error.kept, remedy=f"{error.remedy.rstrip('.')}. {_MAY_WRITE}"
             ) from error
     return "" if made is None else made.link
 
