@@ -29,7 +29,8 @@ def publish(
     replace: Annotated[
         bool,
         typer.Option(
-            "--replace", help="Also over what another data root published; that stays in the history."
+            "--replace",
+            help="Also over what another data root published, and remove what is gone here; the history keeps it.",
         ),
     ] = False,
     init: Annotated[
