@@ -22,6 +22,7 @@ from cph50_pipeline.defs.checks import build_checks
 from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
 from cph50_pipeline.defs.io_manager import build_io_manager
 from cph50_pipeline.defs.jobs import PUBLISH_JOB, build_jobs
+from cph50_pipeline.defs.maintenance.job import build_maintenance_job
 from cph50_pipeline.defs.partitions import monthly_partitions
 from cph50_pipeline.defs.power_sensor import build_power_sensor
 from cph50_pipeline.defs.publication_sensor import build_publication_check, build_publication_sensor
@@ -66,7 +67,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             build_publication_check(settings),
             build_cache_check(settings),
         ],
-        jobs=[*jobs.values(), build_retention_job(settings)],
+        jobs=[*jobs.values(), build_retention_job(settings), build_maintenance_job(settings)],
         schedules=build_schedules(settings),
         sensors=[
             build_charger_sensor(settings, jobs),

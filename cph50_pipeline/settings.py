@@ -181,6 +181,9 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Requests a minute that one client may make of the read API",
     )
+    run_retention_days: int = Field(
+        default=90, ge=1, le=3650, description="After how many days maintenance forgets Dagster's runs"
+    )
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text or json")
 
     simulator_seed: int = Field(default=50, ge=0, description="Which household the simulator plays")

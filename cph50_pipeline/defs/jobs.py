@@ -42,6 +42,7 @@ VEHICLE_REPORT_JOB = "vehicle_report_job"
 POWER_JOB = "power_job"
 PUBLISH_JOB = "publish_job"
 RETENTION_JOB = "power_retention_job"
+MAINTENANCE_JOB = "maintenance_job"
 
 REBUILD_TAG = "cph50/rebuild"
 """Marks a run of `cph50 rebuild`; its value is the zone."""
@@ -61,6 +62,7 @@ JOB_NAMES = (
     POWER_JOB,
     RETENTION_JOB,
     PUBLISH_JOB,
+    MAINTENANCE_JOB,
 )
 
 

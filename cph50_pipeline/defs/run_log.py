@@ -27,7 +27,7 @@ def write_run_log(store: Store, instance: dg.DagsterInstance) -> None:
     """Rewrite `runs.json` from Dagster's newest finished runs, keeping entries that Dagster has forgotten."""
     records = instance.get_run_records(filters=RunsFilter(statuses=_FINISHED), limit=KEPT_RUNS)
     entries = {entry["run_id"]: entry for entry in _known_entries(store)}
-    telling = [record for record in records if not _is_routine(record.dagster_run)]
+    telling = [record for record in records if not is_routine(record.dagster_run)]
     entries.update({record.dagster_run.run_id: _entry(record, store) for record in telling})
     newest = sorted(entries.values(), key=lambda e: [e[name] for name in _SORTED_BY], reverse=True)
     store.write_document(RUNS_FILE, {"runs": newest[:KEPT_RUNS]})
@@ -47,7 +47,8 @@ def _is_entry(entry: object) -> bool:
     return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in _SORTED_BY)
 
 
-def _is_routine(run: dg.DagsterRun) -> bool:
+def is_routine(run: dg.DagsterRun) -> bool:
+    """Whether a run took the house's readings in and went well: nobody needs to be told."""
     return run.job_name == POWER_JOB and run.is_success and _run_type(run) != "scheduled"
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 from cph50_pipeline.civil_time import month_of, shift_month
 from cph50_pipeline.defs.caches.schedule import build_cache_schedules
 from cph50_pipeline.defs.jobs import MONTHLY_CLOSURE_JOB, VEHICLE_REPORT_JOB, WEEKLY_REFRESH_JOB
+from cph50_pipeline.defs.maintenance.job import build_maintenance_schedule
 from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS
 from cph50_pipeline.defs.power_schedules import build_power_schedules
@@ -94,4 +95,5 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         *build_power_schedules(settings),
         *build_cache_schedules(settings),
         build_retention_schedule(settings),
+        build_maintenance_schedule(settings),
     ]

@@ -7,8 +7,8 @@ it, and every waiter looks again whether the file it got still bears that name: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -215,6 +215,16 @@ class Locks:
             yield
 
     @contextmanager
+    def maintenance(self) -> Iterator[None]:
+        """Hold the lock of the one maintenance at work.
+
+        Raises:
+            LockedError: another process is at it.
+        """
+        with self._hold("maintenance", "maintenance", NO_WAIT_SECONDS):
+            yield
+
+    @contextmanager
     def spool(self, timeout_seconds: float = SPOOL_TIMEOUT_SECONDS) -> Iterator[None]:
         """Hold the lock of the collected readings that nobody took in yet, for an instant.
 
@@ -249,16 +259,19 @@ class Locks:
         Raises:
             PermanentError: when a lock's file cannot be opened.
         """
-        prefix = run_lock_name("")
-        runs = sorted(path.stem.removeprefix(prefix) for path in self._folder.glob(f"{prefix}*.lock"))
-        return [run_id for run_id in runs if self._forget_if_dead(run_id)]
+        return self._forget_dead(run_lock_name(""), lambda run_id: self.run(run_id, timeout_seconds=0))
 
-    def _forget_if_dead(self, run_id: str) -> bool:
-        try:
-            with self.run(run_id, timeout_seconds=0):
-                return True
-        except TransientError:
-            return False
+    def forget_dead_launches(self) -> list[str]:
+        """Remove the lock files that killed commands left behind; returns the ids of their runs, sorted.
+
+        Raises:
+            PermanentError: when a lock's file cannot be opened.
+        """
+        return self._forget_dead(launch_lock_name(""), self.launch)
+
+    def _forget_dead(self, prefix: str, hold: Callable[[str], AbstractContextManager[None]]) -> list[str]:
+        run_ids = sorted(path.stem.removeprefix(prefix) for path in self._folder.glob(f"{prefix}*.lock"))
+        return [run_id for run_id in run_ids if _can_be_held(hold(run_id))]
 
     @contextmanager
     def _hold_and_remove(self, name: str, what: str, timeout_seconds: float) -> Iterator[None]:
@@ -297,3 +310,11 @@ class Locks:
                 f"{name!r} is not the name of a lock", remedy="Use letters, digits, '-' and '_'"
             )
         return self._folder / f"{name}.lock"
+
+
+def _can_be_held(lock: AbstractContextManager[None]) -> bool:
+    try:
+        with lock:
+            return True
+    except TransientError:
+        return False
