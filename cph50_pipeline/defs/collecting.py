@@ -25,7 +25,7 @@ from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.power.ndjson import dump_lines, load_lines
 from cph50_pipeline.power.readings import Readings, merge
 from cph50_pipeline.sources.home_readings import Grid
-from cph50_pipeline.sources.home_source import HomeSource, Notice
+from cph50_pipeline.sources.home_source import Heard, HomeSource
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline.storage.private import make_private_folder
@@ -65,12 +65,12 @@ class Collected:
     Attributes:
         instant: For which the readings stand.
         count: How many they are.
-        notices: What a person should know.
+        heard: What the meters said, and what a person should know.
     """
 
     instant: datetime
     count: int
-    notices: list[Notice]
+    heard: Heard
 
 
 class Spool:
@@ -150,7 +150,7 @@ def collect(
     readings = readings_of((row._replace(at=instant) for row in heard.rows), config)
     if len(readings):
         spool.append(readings, instant)
-    return Collected(instant, len(readings), heard.notices)
+    return Collected(instant, len(readings), heard)
 
 
 def take_in_spool(store: Store, now: datetime, log: Logger) -> list[str]:

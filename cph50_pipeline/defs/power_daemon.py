@@ -20,6 +20,7 @@ from cph50_pipeline.defs.collecting import Spool, collect
 from cph50_pipeline.defs.instance import has_live_daemon
 from cph50_pipeline.defs.jobs import POWER_JOB, power_run_config
 from cph50_pipeline.defs.launch import Launch
+from cph50_pipeline.defs.maintenance.state import paused
 from cph50_pipeline.defs.power_due import fingerprint, takes_in
 from cph50_pipeline.defs.power_inputs import Digests, PowerInputs
 from cph50_pipeline.defs.power_runs import Brought, run_request
@@ -143,10 +144,12 @@ class PowerDaemon:
         source = self._source
         assert source is not None
         store = Store.of(self._settings)
+        if self._is_paused():
+            return LOOK_SECONDS
         with self._troubles.of(HOME):
             config = store.meters(self._interval_seconds)
             found = collect(source, config, Spool(store.locks), self._now(), self._interval_seconds)
-            for notice in found.notices if found is not None else []:
+            for notice in found.heard.notices if found is not None else []:
                 self._say_news(notice.message)
         if self._troubles.is_permanent(HOME):
             return AGAIN_SECONDS
@@ -156,6 +159,8 @@ class PowerDaemon:
 
     def _run_due(self) -> float:
         """Run what is due; how long until it is looked for again."""
+        if self._is_paused():
+            return LOOK_SECONDS
         since, self._looked = self._looked, self._now()
         if has_live_daemon(self._instance) and is_on(self._instance, SENSOR):
             self._say_news(f"Dagster's daemon is running: its {SENSOR} takes in what is collected here")
@@ -165,6 +170,13 @@ class PowerDaemon:
                 if not self._stop.is_set():
                     self._tell(run_request(self._instance, self._settings, wanted, lambda line: None))
         return AGAIN_SECONDS if self._troubles.is_permanent(HOME) else LOOK_SECONDS
+
+    def _is_paused(self) -> bool:
+        """Whether there is maintenance. A night that comes due meanwhile is looked for when that is over."""
+        said = paused(self._settings)
+        if said is not None:
+            self._say_news(f"Nothing is collected: {said}")
+        return said is not None
 
     def _nights(self, since: datetime, now: datetime) -> Iterator[Launch]:
         """The runs of the night that came due; one that was missed is made up for by whatever run comes next."""

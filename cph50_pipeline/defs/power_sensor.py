@@ -1,34 +1,31 @@
 """The sensor of the house's power: asks for runs that take readings in, and that make months again. By content.
 
 Level-triggered: up to when the meters were asked for stands in a file, and what each month was made of with its newest
-materialization. Where intervals are short, a tick also asks the meters, unless somebody else collects.
+materialization. Where intervals are short, `live_sensor` asks the meters in between.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import takewhile
-from logging import Logger
 
 import dagster as dg
 
 from cph50_pipeline.charging.watching import may_start
 from cph50_pipeline.civil_time import month_of
 from cph50_pipeline.defs.attempts import attempts
-from cph50_pipeline.defs.collecting import Spool, collect
 from cph50_pipeline.defs.due_months import requests
 from cph50_pipeline.defs.jobs import POWER_JOB, Job, power_run_config
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG, LAST_MONTH_TAG
-from cph50_pipeline.defs.power_due import files_of_run, fingerprint, is_collected, months_due, takes_in
+from cph50_pipeline.defs.power_due import files_of_run, fingerprint, months_due, takes_in
 from cph50_pipeline.defs.power_inputs import Digests, PowerInputs
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import BadInputError, Cph50Error, LockedError
-from cph50_pipeline.power.meters import MeterConfig
+from cph50_pipeline.errors import BadInputError, Cph50Error
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.home_source import HomeSource
 
 EVERY_SECONDS = 60
-COLLECTING_EVERY_SECONDS = 30
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
 TAKING_IN_TAG = "cph50/taking_in"
 IN_FORCE = "What the meters said is taken in, and power is made of it as it stands"
@@ -38,17 +35,16 @@ WAITING = "A run takes in what the meters said or makes power of it, or failed a
 def build_power_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
     """The sensor of the house's power, running by default."""
     interval_seconds = settings.power_interval_seconds
-    is_collecting = is_collected(interval_seconds)
     store, digests = Store.of(settings), Digests()  # one for all ticks: what did not change is read once
-    said: set[str] = set()
 
     @dg.sensor(
         name="power_sensor",
         job=jobs[POWER_JOB],
-        minimum_interval_seconds=COLLECTING_EVERY_SECONDS if is_collecting else EVERY_SECONDS,
+        minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="The meters said something new, or months are made of something else: take it in, roll them up.",
     )
+    @pauses(settings)
     def power_sensor(
         context: dg.SensorEvaluationContext, home_assistant: HomeAssistant
     ) -> dg.SensorResult | dg.SkipReason:
@@ -63,8 +59,6 @@ def build_power_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sensor
             source = home_assistant.client()
             if source is not None:
                 with source.within(TICK_SECONDS):
-                    if is_collecting:
-                        _collect(store, source, config, now, interval_seconds, context.log, said)
                     is_news = takes_in(inputs, now, interval_seconds) and is_there(source)
         except Cph50Error as error:  # what the charger drew is known without
             trouble = f"{error} The next tick asks again."
@@ -121,27 +115,3 @@ def _taking_in(
         run_config=power_run_config(files_of_run(now, settings.zone)),
         tags={**tags, FIRST_MONTH_TAG: current, LAST_MONTH_TAG: current},
     )
-
-
-def _collect(
-    store: Store,
-    source: HomeSource,
-    config: MeterConfig,
-    now: datetime,
-    interval_seconds: float,
-    log: Logger,
-    said: set[str],
-) -> None:
-    """Ask the meters once, unless another collector does; what goes wrong is said, and the next tick tries again."""
-    try:
-        with store.locks.home_collector(timeout_seconds=0):
-            found = collect(source, config, Spool(store.locks), now, interval_seconds)
-    except LockedError:
-        return
-    except Cph50Error as error:
-        log.warning(str(error))
-        return
-    for notice in found.notices if found is not None else []:
-        if notice.message not in said:
-            said.add(notice.message)
-            log.warning(notice.message)

@@ -56,7 +56,7 @@ def sample_live(status: ChargingStatus, store: Store, chargepoint: ChargePoint, 
                 status,
                 with_amperage_limit(begun, limit),
                 window,
-                _Saver(path, store, ProvisionalNaming(status, store, log)),
+                _Saver(path, store, ProvisionalNaming(status, store, log), status, log),
             )
     log.info(
         f"Session {status.session_id}: {record.sample_count} samples, {record.distinct_sample_count} distinct"
@@ -64,16 +64,22 @@ def sample_live(status: ChargingStatus, store: Store, chargepoint: ChargePoint, 
 
 
 class _Saver:
-    """Writes a record after every look, and once more when the look names its car."""
+    """Writes a record and the latest values after every look, and once more when the look names its car."""
 
-    def __init__(self, path: str, store: Store, naming: ProvisionalNaming) -> None:
+    def __init__(
+        self, path: str, store: Store, naming: ProvisionalNaming, status: ChargingStatus, log: Logger
+    ) -> None:
         self._path = path
         self._store = store
         self._naming = naming
+        self._status = status
+        self._log = log
 
     def __call__(self, record: CollectionRecord) -> CollectionRecord:
         """Save the look before anything is made of it."""
         self._store.write_collection(self._path, record)
+        if self._store.latest is not None:
+            self._store.latest.sample(self._status, record, self._log)
         named = self._naming.named(record)
         if named != record:
             self._store.write_collection(self._path, named)

@@ -1,7 +1,7 @@
 """The sensors: the charger, the files edited by hand. Both compare what is with what is stored, on every tick.
 
-The charger sensor writes the two state files; everything else happens in the runs it asks for. What follows from a
-look at the charger is decided in `charging.watching`.
+The charger sensor writes the two state files and the charger's latest values; everything else happens in the runs it
+asks for. What follows from a look at the charger is decided in `charging.watching`.
 """
 
 import json
@@ -13,7 +13,7 @@ from logging import Logger
 import dagster as dg
 
 from cph50_pipeline.charging.activity import is_news, open_sessions
-from cph50_pipeline.charging.answers import ChargingStatus
+from cph50_pipeline.charging.answers import ChargerStatus, ChargingStatus
 from cph50_pipeline.charging.collection import collection_path, is_complete
 from cph50_pipeline.charging.watching import (
     LastSession,
@@ -27,15 +27,18 @@ from cph50_pipeline.charging.watching import (
 from cph50_pipeline.civil_time import format_instant, from_epoch_ms, month_of, shift_month
 from cph50_pipeline.defs.assets.external import LAST_SESSION, LAST_SESSION_ID
 from cph50_pipeline.defs.attempts import attempts
+from cph50_pipeline.defs.charger_looks import ChargerLooks
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
 from cph50_pipeline.defs.jobs import SESSION_JOB, Job, update_run_config
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.month_files import CLASSIFICATIONS
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import STATE_FILE, Store
 from cph50_pipeline.defs.updating import UpdateConfig
-from cph50_pipeline.errors import BadInputError, NotFoundError, TransientError
+from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
+from cph50_pipeline.sources.fetching import charger_of_session
 
 SESSION_ID_FILE = ".last_session_id.json"
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
@@ -78,6 +81,7 @@ class Tick:
     """What a tick of the charger sensor found and wants."""
 
     state: LastSession
+    seen: Observation
     changed: bool
     wishes: list[Wish]
     looked_at: datetime | None
@@ -98,9 +102,8 @@ def watch_charger(
         PermanentError: ChargePoint refuses; says what to do.
     """
     active = source.user_status()
-    chargers = source.chargers()
-    charger = source.charger_status(chargers[0]) if chargers else None
     session = None if active is None else _details(source, active.session_id)
+    charger = _charger(source, session)
     wishes = list(_session_wishes(session, store, settings, now))
     looked_at = None
     if last_look is None or now - last_look >= LOOK_EVERY:
@@ -112,7 +115,16 @@ def watch_charger(
             log.warning(f"{error} The list of sessions is asked for again by the next tick.")
     seen = Observation(now, charger, session, *_attribution(session, store))
     state, changed = _write_state(seen, store)
-    return Tick(state, changed, [w for w in wishes if w.month >= settings.history_start], looked_at)
+    return Tick(state, seen, changed, [w for w in wishes if w.month >= settings.history_start], looked_at)
+
+
+def _charger(source: ChargerSource, session: ChargingStatus | None) -> ChargerStatus | None:
+    """The charger to show: the one that the session in progress runs on, else the household's first."""
+    chargers = source.chargers()
+    if not chargers:
+        return None
+    at_session = charger_of_session(chargers, session) if session is not None else None
+    return source.charger_status(at_session or chargers[0])
 
 
 def _details(source: ChargerSource, session_id: str) -> ChargingStatus:
@@ -200,6 +212,7 @@ def _write_session_id(session_id: str, at: datetime, store: Store) -> bool:
 def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.SensorDefinition:
     """The charger sensor, running by default."""
     store = Store.of(settings)  # one for all ticks, so that a month that did not change is parsed once
+    looks = ChargerLooks(settings)
 
     @dg.sensor(
         name="charger_sensor",
@@ -208,6 +221,7 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks at the charger; collects a session that is not stored, completes one that has ended.",
     )
+    @pauses(settings)
     def charger_sensor(
         context: dg.SensorEvaluationContext, chargepoint: ChargePoint
     ) -> dg.SensorResult | dg.SkipReason:
@@ -217,8 +231,13 @@ def build_charger_sensor(settings: Settings, jobs: Mapping[str, Job]) -> dg.Sens
         try:
             with client.within(TICK_SECONDS):
                 tick = watch_charger(client, store, settings, now, _last_look(context.cursor), context.log)
+                looks.seen(client, tick.seen, tick.state, context.log)
         except TransientError as error:
+            looks.failed(error, now, context.log)
             return dg.SkipReason(f"{error} What is stored stays; the next tick tries again.")
+        except Cph50Error as error:
+            looks.failed(error, now, context.log)
+            raise
         requests = [w.request() for w in tick.wishes if may_start(attempts(context.instance, w.tags), now)]
         return dg.SensorResult(
             run_requests=requests,

@@ -22,6 +22,7 @@ from cph50_pipeline.charging.rules import Violation
 from cph50_pipeline.charging.sessions import read_sessions
 from cph50_pipeline.charging.watching import LastSession
 from cph50_pipeline.civil_time import shift_month
+from cph50_pipeline.defs.live import LatestValues
 from cph50_pipeline.defs.month_files import ACTIVITY, POWER_FILES, MonthFile
 from cph50_pipeline.errors import BadInputError, PermanentError
 from cph50_pipeline.power.meters import MeterConfig
@@ -62,12 +63,14 @@ class Store:
         root: Where the files are.
         locks: Locks shared by all processes of this household.
         zone: The household's zone.
+        latest: Where the latest values are; None for a store that has none.
         written: Relative paths whose content this store changed, in order.
     """
 
     root: DataRoot
     locks: Locks
     zone: ZoneInfo
+    latest: LatestValues | None = None
     written: list[str] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
     _held_months: frozenset[str] = frozenset()
@@ -80,7 +83,8 @@ class Store:
     @classmethod
     def of(cls, settings: Settings) -> Store:
         """The store of the household that the settings name."""
-        return cls(DataRoot(settings.data_root), Locks(settings.private_dir), settings.zone)
+        locks = Locks(settings.private_dir)
+        return cls(DataRoot(settings.data_root), locks, settings.zone, LatestValues.of(settings))
 
     @contextmanager
     def open(self) -> Iterator[Store]:

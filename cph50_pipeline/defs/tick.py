@@ -109,7 +109,7 @@ def _sensors(
             continue
         cursors[sensor.name] = result.cursor
         for event in result.asset_events:
-            if isinstance(event, dg.AssetMaterialization):
+            if isinstance(event, dg.AssetMaterialization | dg.AssetCheckEvaluation):
                 instance.report_runless_asset_event(event)
         requests = list(result.run_requests or [])
         outcomes = [_run(instance, settings, r.job_name or str(sensor.job_name), r, say) for r in requests]

@@ -35,6 +35,9 @@ _UNITS: dict[Quantity, dict[str, float]] = {
 }
 """What a unit is in the canonical one. Exact matches: mW and MW are a factor of a billion apart."""
 
+CANONICAL_UNITS: dict[Quantity, str] = {"power": "kW", "energy": "kWh", "voltage": "V", "power_factor": ""}
+"""In what numbers are from here on."""
+
 _PLAUSIBLE: dict[Quantity, Limits] = {
     "power": (-100.0, 100.0),
     "energy": (0.0, 1e8),

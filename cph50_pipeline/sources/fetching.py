@@ -76,12 +76,12 @@ def fetch_amperage_limit(source: ChargerSource, status: ChargingStatus) -> float
     """
     if status.is_home_charger is False:
         return None
-    charger_id = _charger_of(source.chargers(), status)
+    charger_id = charger_of_session(source.chargers(), status)
     limit = None if charger_id is None else source.charger_status(charger_id).amperage_limit
     return limit if limit is not None and limit > 0 else None
 
 
-def _charger_of(charger_ids: Sequence[str], status: ChargingStatus) -> str | None:
+def charger_of_session(charger_ids: Sequence[str], status: ChargingStatus) -> str | None:
     """Which of the household's chargers a session runs on; None when it cannot be told."""
     if status.charger_label is None:
         return charger_ids[0] if len(charger_ids) == 1 else None

@@ -109,7 +109,7 @@ def test_an_entity_that_does_not_exist_is_named_and_the_others_are_collected(
     found = collect(client, METERS, spool, NOW, INTERVAL)
     assert found is not None
     assert found.count == 1
-    assert ["sensor.home_voltage" in notice.message for notice in found.notices] == [True]
+    assert ["sensor.home_voltage" in notice.message for notice in found.heard.notices] == [True]
 
 
 def test_what_waits_is_stored_and_forgotten_and_taking_it_in_twice_is_once(

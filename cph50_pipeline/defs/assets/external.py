@@ -10,6 +10,7 @@ VEHICLE_LABELS = dg.AssetKey("vehicle_labels")
 LAST_SESSION = dg.AssetKey("last_session")
 LAST_SESSION_ID = dg.AssetKey("last_session_id")
 PUBLICATION = dg.AssetKey("publication")
+LATEST_VALUES = dg.AssetKey("latest_values")
 CACHES = dg.AssetKey("caches")
 
 
@@ -33,6 +34,12 @@ def build_external_assets() -> list[dg.AssetSpec]:
             group_name=GROUP_STATE,
             kinds={"json"},
             description=".last_session_id.json: the session last seen, written by the charger sensor.",
+        ),
+        dg.AssetSpec(
+            LATEST_VALUES,
+            group_name=GROUP_STATE,
+            kinds={"sql"},
+            description="The latest value of every sensor of every device, in the live table; read by the API.",
         ),
         dg.AssetSpec(
             PUBLICATION,

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import isfinite
 
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.power.meters import CHARGER, Meter, MeterConfig, Quantity, canonical
+from cph50_pipeline.power.meters import CANONICAL_UNITS, CHARGER, Meter, MeterConfig, Quantity, canonical
 from cph50_pipeline.power.migration.shapes import POWER, SINGLE, Source, Value
 from cph50_pipeline.power.migration.times import Span
 from cph50_pipeline.power.migration.verdicts import Reason, Refusal
@@ -124,7 +124,7 @@ def number_of(value: Value, meter: Meter, choices: Choices) -> float | Refusal |
     unit = choices.units.get(value.column, value.unit)
     scale = choices.scales.get(value.column, meter.scale)
     if value.is_canonical:
-        unit, scale = _CANONICAL[meter.quantity], 1.0
+        unit, scale = CANONICAL_UNITS[meter.quantity], 1.0
     scaled = meter.model_copy(update={"scale": scale})
     number = canonical(scaled, str(said), unit)
     if number is None and canonical(scaled, "1", unit) is None:
@@ -132,14 +132,11 @@ def number_of(value: Value, meter: Meter, choices: Choices) -> float | Refusal |
     return Refusal(Reason.NO_NUMBER, "it is no number") if number is None else _possible(number, meter)
 
 
-_CANONICAL: Mapping[Quantity, str] = {"power": "kW", "energy": "kWh", "voltage": "V", "power_factor": ""}
-
-
 def _possible(number: float, meter: Meter) -> float | Refusal:
     low, high = meter.possible
     if low <= number <= high:
         return number
-    unit = _CANONICAL[meter.quantity]
+    unit = CANONICAL_UNITS[meter.quantity]
     why = f"it would be {number:g} {unit}".rstrip() + f", and possible is {low:g} to {high:g}"
     return Refusal(Reason.NOT_POSSIBLE, f"{why}: see its --scale and --unit, or the meter's range")
 

@@ -1,0 +1,76 @@
+"""Asking a source itself what a device says: the way back when the latest values are in doubt.
+
+What was said is given, not written: one collector a source writes, and it is not this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cph50_pipeline.charging.privacy import charger_label
+from cph50_pipeline.charging.watching import Observation, last_session
+from cph50_pipeline.defs.charger_values import SOURCE, readings_of_charger, readings_of_look
+from cph50_pipeline.defs.live import live_store
+from cph50_pipeline.defs.live_feeds import build_feeds
+from cph50_pipeline.defs.resources import ChargePoint
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import NotFoundError, TransientError
+from cph50_pipeline.live.model import Device, Reading
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.sources.charger_source import ChargerSource
+from cph50_pipeline.sources.fetching import charger_of_session
+
+ASKED_SECONDS = 20.0
+
+
+def read_direct(settings: Settings, device_id: str) -> list[Reading]:
+    """What a device says now, asked of its source.
+
+    Raises:
+        NotFoundError: there is no such device.
+        Cph50Error: the source could not be asked, or said nothing of the device.
+    """
+    device = live_store(settings).device(device_id)
+    if device is None or device.source == SOURCE:
+        return _read_charger(settings, device_id)
+    now = datetime.now(UTC)
+    for feed in build_feeds(settings, Store.of(settings)):
+        if feed.name == device.source:
+            wanted = [one for one in feed.devices() if one.device_id == device_id]
+            if wanted:
+                polled = feed.poll(wanted, now)
+                return _of(device, polled.readings, polled.troubles.get(device_id))
+    raise NotFoundError(
+        f"Device {device_id} is not configured any more", remedy="Its values are its last ones"
+    )
+
+
+def _of(device: Device, readings: Sequence[Reading], trouble: str | None) -> list[Reading]:
+    found = [reading for reading in readings if reading.device_id == device.device_id]
+    if not found:
+        raise TransientError(
+            trouble or f"{device.source} said nothing of {device.device_id}", kept="The latest values stay"
+        )
+    return found
+
+
+def _read_charger(settings: Settings, device_id: str) -> list[Reading]:
+    resource: ChargePoint = ChargePoint.of(settings).process_config_and_initialize()
+    client = resource.client()
+    with client.within(ASKED_SECONDS):
+        for charger_id in client.chargers():
+            if charger_label(charger_id) == device_id:
+                return _look(client, charger_id, settings)
+    raise NotFoundError(f"There is no device {device_id}", remedy="`/api/v1/devices` lists them")
+
+
+def _look(source: ChargerSource, charger_id: str, settings: Settings) -> list[Reading]:
+    now = datetime.now(UTC)
+    charger = source.charger_status(charger_id)
+    active = source.user_status()
+    session = None if active is None else source.session(active.session_id)
+    if session is not None and charger_of_session(source.chargers(), session) != charger_id:
+        return readings_of_charger(charger, now)
+    seen = Observation(now, charger, session)
+    return readings_of_look(seen, last_session(seen, None, settings.zone))

@@ -1,0 +1,158 @@
+"""The feeds of latest values that are polled: the house's meters, and a fleet's telemetry.
+
+The charger is not among them: `charger_sensor` and the sampling of a session look at it, and write what they saw
+themselves (`live`). The collector of the meters writes both their latest values and, where intervals are short, the
+readings that wait to be taken in (`collecting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from cph50_pipeline.defs.collecting import Spool, collect
+from cph50_pipeline.defs.power_due import is_collected
+from cph50_pipeline.defs.resources import HomeAssistant
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError, LockedError
+from cph50_pipeline.live.feed import Feed
+from cph50_pipeline.live.model import Device, DeviceKind, Polled, Reading
+from cph50_pipeline.power.meters import CANONICAL_UNITS, Meter, MeterConfig, canonical
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.sources.home_source import Heard, HomeSource, StateRow
+
+HOME_ASSISTANT = "home_assistant"
+_FEED_SECONDS = 20.0
+
+
+class HomeFeed:
+    """The house's meters as Home Assistant shows them, a device for what their names have in common.
+
+    Args:
+        source: Gives the client; raises where settings are wrong.
+        store: Of the household; says which meters there are.
+        live_seconds: How often the feed is polled.
+        interval_seconds: Between two readings of the history.
+    """
+
+    name = HOME_ASSISTANT
+
+    def __init__(
+        self,
+        source: Callable[[], HomeSource | None],
+        store: Store,
+        live_seconds: float,
+        interval_seconds: float,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._live_seconds = live_seconds
+        self._interval_seconds = interval_seconds
+        self._meters: MeterConfig | None = None
+        self.notice: str | None = None
+
+    def devices(self) -> Sequence[Device]:
+        """A device for each name before a meter's last dot; of a broken meters.json the last good one stands."""
+        try:
+            self._meters = self._store.meters(self._interval_seconds)
+            self.notice = None
+        except BadInputError as error:
+            self.notice = str(error)
+        return [
+            Device(name, DeviceKind.METER, name, HOME_ASSISTANT, self._live_seconds)
+            for name in sorted({device_and_sensor(id_)[0] for id_, _ in self._asked()})
+        ]
+
+    def poll(self, devices: Sequence[Device], now: datetime) -> Polled:
+        """Ask Home Assistant once what all meters say.
+
+        A state holds until another is told, so a reading is of now; one that is no number is no reading.
+
+        Raises:
+            Cph50Error: it cannot be asked.
+        """
+        source = self._source()
+        if source is None:
+            return Polled()
+        wanted = {device.device_id for device in devices}
+        with source.within(_FEED_SECONDS):
+            heard = self._heard(source, now)
+        if heard is None:
+            return Polled()
+        self.notice = "; ".join(notice.message for notice in heard.notices) or self.notice
+        readings = [
+            one for one in readings_of_states(heard.rows, self._config(), now) if one.device_id in wanted
+        ]
+        silent = wanted - {reading.device_id for reading in readings}
+        return Polled(
+            readings, {name: f"Home Assistant has no number for any meter of {name}" for name in silent}
+        )
+
+    def _heard(self, source: HomeSource, now: datetime) -> Heard | None:
+        """What all meters say; None while another process collects them, which writes what they say itself."""
+        entities = [meter.entity for _, meter in self._asked() if meter.entity is not None]
+        if not is_collected(self._interval_seconds):
+            return source.states(entities)
+        try:
+            with self._store.locks.home_collector(timeout_seconds=0):
+                found = collect(source, self._config(), Spool(self._store.locks), now, self._interval_seconds)
+        except LockedError:
+            return None
+        return source.states(entities) if found is None else found.heard
+
+    def _config(self) -> MeterConfig:
+        if self._meters is None:
+            self._meters = self._store.meters(self._interval_seconds)
+        return self._meters
+
+    def _asked(self) -> Iterator[tuple[str, Meter]]:
+        """The meters that Home Assistant is asked for."""
+        if self._meters is not None:
+            yield from ((id_, one) for id_, one in self._meters.meters.items() if one.entity is not None)
+
+
+def readings_of_states(rows: Sequence[StateRow], config: MeterConfig, now: datetime) -> Iterator[Reading]:
+    """What the states of entities say of the meters; what is no number, or none that is possible, says nothing."""
+    said = {row.entity: row for row in rows}
+    for id_, meter in config.meters.items():
+        row = said.get(meter.entity or "")
+        value = None if row is None else canonical(meter, row.state, row.unit)
+        low, high = meter.possible
+        if value is not None and low <= value <= high:
+            device_id, sensor = device_and_sensor(id_)
+            yield Reading(device_id, sensor, value, CANONICAL_UNITS[meter.quantity] or None, now)
+
+
+def device_and_sensor(meter_id: str) -> tuple[str, str]:
+    """The device and the sensor that a meter's name says: "home.power" is the power of home."""
+    device_id, _, sensor = meter_id.rpartition(".")
+    return device_id, sensor
+
+
+def build_feeds(settings: Settings, store: Store) -> list[Feed]:
+    """The feeds that the settings name; none costs anything until it is polled."""
+    feeds: list[Feed] = []
+    if settings.simulates_home or settings.home_assistant_url is not None:
+        feeds.append(
+            HomeFeed(_home_source(settings), store, settings.live_seconds, settings.power_interval_seconds)
+        )
+    if settings.telemetry_url is not None:
+        feeds.append(_telemetry(settings))
+    return feeds
+
+
+def _home_source(settings: Settings) -> Callable[[], HomeSource | None]:
+    def source() -> HomeSource | None:
+        resource: HomeAssistant = HomeAssistant.of(settings).process_config_and_initialize()
+        return resource.client()
+
+    return source
+
+
+def _telemetry(settings: Settings) -> Feed:
+    from cph50_pipeline.sources.devices_file import DevicesFile
+    from cph50_pipeline.sources.sql_telemetry import SqlTelemetry
+
+    assert settings.telemetry_url is not None
+    file = DevicesFile.of(settings.data_root, settings.devices_file)
+    return SqlTelemetry(settings.telemetry_url.get_secret_value(), file)

@@ -1,0 +1,100 @@
+"""Polling without Dagster's daemon, inside `cph50 serve --poll`: latest values all the time, runs when they are due.
+
+One thread polls the feeds, so that a run of minutes costs no value; another does what `cph50 tick` does, the look at
+the charger included, unless Dagster's daemon is alive and does it. Both outlive what may pass, and say it once.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from logging import getLogger
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from cph50_pipeline.defs.instance import open_instance
+from cph50_pipeline.defs.live import live_store
+from cph50_pipeline.defs.live_feeds import build_feeds
+from cph50_pipeline.defs.maintenance.state import paused
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.tick import Ticked, tick
+from cph50_pipeline.errors import Cph50Error
+from cph50_pipeline.live.said import Said
+from cph50_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from cph50_pipeline.live.poller import Poller
+
+LOOK_SECONDS = 5.0
+_log = getLogger(__name__)
+
+
+def run_polling(settings: Settings, stop: Event) -> None:
+    """Poll until told to stop; a run at work is waited for."""
+    threads = [
+        Thread(target=work, args=(settings, stop), name=name)
+        for name, work in (("latest values", _poll_feeds), ("runs", _tick_along))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _poll_feeds(settings: Settings, stop: Event) -> None:
+    """Poll unless the household is in maintenance; of a live table that cannot be used it is tried again."""
+    from cph50_pipeline.live.poller import Poller
+
+    store, said = Store.of(settings), Said(_log)
+    while not stop.is_set():
+        pause = paused(settings)
+        if pause is not None:
+            said.wrong("maintenance", pause)
+            stop.wait(LOOK_SECONDS)
+            continue
+        try:
+            poller = Poller(build_feeds(settings, store), live_store(settings), store.locks, _now, _log)
+            _poll_until_paused(poller, settings, stop)
+        except Cph50Error as error:
+            said.wrong("live table", str(error))
+            stop.wait(settings.live_seconds)
+
+
+def _poll_until_paused(poller: Poller, settings: Settings, stop: Event) -> None:
+    over = Event()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        polling = pool.submit(poller.run, over, settings.live_seconds)
+        while not stop.wait(LOOK_SECONDS) and not polling.done() and paused(settings) is None:
+            pass
+        over.set()
+    polling.result()
+
+
+def _tick_along(settings: Settings, stop: Event) -> None:
+    """Do what `cph50 tick` does, again and again."""
+    said = Said(_log)
+    with open_instance(settings) as instance:
+        while not stop.is_set():
+            try:
+                for ticked in tick(instance, settings, _now(), _log.info):
+                    _tell(ticked, said)
+            except Cph50Error as error:
+                said.wrong("tick", str(error))
+            stop.wait(settings.poll_seconds)
+
+
+def _tell(ticked: Ticked, said: Said) -> None:
+    """Say which runs there were, and once what else a sensor or schedule says that is new."""
+    for outcome in ticked.outcomes:
+        _log.info(
+            "%s: run %s %s",
+            ticked.name,
+            outcome.run_id,
+            "ended well" if outcome.succeeded else f"failed: {'; '.join(outcome.failures)}",
+        )
+    if ticked.failed:
+        said.wrong(ticked.name, ticked.said)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
