@@ -142,8 +142,12 @@ def _as_input(paths: Sequence[str]) -> bytes:
     return "\0".join(paths).encode()
 
 
-def differences(repository: Repository) -> list[Change]:
-    """The published files that differ from the last commit, by path; status "?" when git knows it not."""
+def differences(repository: Repository, *, also_untracked: bool = True) -> list[Change]:
+    """The published files that differ from the last commit, by path; status "?" when git knows it not.
+
+    Args:
+        also_untracked: Whether those are looked for, for which git opens each folder.
+    """
     git, places = repository.git, published_places()
     base = repository.head() or git.run("hash-object", "-t", "tree", "--stdin").text
     compared = git.run(
@@ -151,8 +155,9 @@ def differences(repository: Repository) -> list[Change]:
     )
     answers = compared.paths
     found = dict(zip(answers[1::2], answers[0::2], strict=True))
-    untracked = git.run("ls-files", "-z", "--others", "--exclude-standard", "--", *places)
-    found.update({path: "?" for path in untracked.paths if path not in found})
+    if also_untracked:
+        untracked = git.run("ls-files", "-z", "--others", "--exclude-standard", "--", *places)
+        found.update({path: "?" for path in untracked.paths if path not in found})
     changes = [
         Change(path, status, kind)
         for path, status in sorted(found.items())

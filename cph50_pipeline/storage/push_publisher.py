@@ -156,7 +156,7 @@ class PushPublisher(GitPublisher):
             if repository.head() is None:
                 return frozenset(), frozenset()
             listed = repository.git.run("ls-tree", "-r", "-z", "--name-only", "HEAD").paths
-            differing = {change.path for change in differences(repository)}
+            differing = {change.path for change in differences(repository, also_untracked=False)}
         there = frozenset(path for path in listed if kind_of(path) is not None)
         return there, there - differing
 
