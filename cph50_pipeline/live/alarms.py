@@ -37,8 +37,8 @@ class Alarms:
         was_silent = device.device_id in self._silent
         if is_silent and not was_silent:
             self._silent[device.device_id] = last_sign
-            heard = f"since {newest_at.isoformat(timespec='seconds')}" if newest_at else "ever"
-            return f"{device.device_id} ({device.name}) is silent: nothing was heard of it {heard}"
+            since = f" since {newest_at.isoformat(timespec='seconds')}" if newest_at else ", ever"
+            return f"{device.device_id} ({device.name}) is silent: nothing was heard of it{since}"
         if was_silent and not is_silent:
             silent_seconds = (last_sign - self._silent.pop(device.device_id)).total_seconds()
             return f"{device.device_id} ({device.name}) is back after {silent_seconds:.0f} s of silence"

@@ -68,7 +68,7 @@ class Database:
         """
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise _unusable("is no address of a database") from None
         if parsed.drivername in _POSTGRES_NAMES:
             return cls(parsed.set(drivername="postgresql+psycopg2"), "postgresql")
