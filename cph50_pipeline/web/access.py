@@ -140,7 +140,7 @@ class Access:
             return self._known[1]
 
 
-def require_token(
+async def require_token(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 ) -> None:
     """A route's dependency: it changes something, so the request needs `Authorization: Bearer TOKEN`.
@@ -152,7 +152,7 @@ def require_token(
     access.check(None if credentials is None else credentials.credentials, client_of(request))
 
 
-def require_reader(request: Request) -> None:
+async def require_reader(request: Request) -> None:
     """A route's dependency: it reads, which needs the token only where others than this machine can reach it.
 
     A browser may bring the token as the password of its own dialog; for changes it may not, since it would bring it

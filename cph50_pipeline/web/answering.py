@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -67,6 +67,28 @@ def answer_list(request: Request, context: Context, suffix: Form | None, questio
     return respond(request, served)
 
 
+def answer_rows(
+    request: Request,
+    suffix: Form | None,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any],
+) -> Response:
+    """A list that is made for each request, in the form asked for; in JSON with what is said about it.
+
+    Raises:
+        ProblemError: 406 for a form that there is not.
+    """
+    form = form_of(suffix, request.headers.get("accept"))
+    if form is Form.JSON:
+        return json_response({**about, "total": len(rows), name: rows})
+    context: Context = request.app.state.context
+    table = _table(rows)
+    data = context.history.csv(table) if form is Form.CSV else _parquet(table)
+    headers = {"Cache-Control": "no-store", TOTAL_HEADER: str(len(rows)), "Vary": "Accept"}
+    return Response(data, headers=headers, media_type=form.media_type)
+
+
 def respond(request: Request, served: Served) -> Response:
     """A kept answer as a response; 304 where the client has it already."""
     body = _marked(served)
@@ -82,6 +104,21 @@ def json_body(document: Mapping[str, Any]) -> Body:
     """An object as an answer that can be marked as stale."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     return Body(_FRESH + text[1:] if document else _FRESH[:-1] + b"}", Form.JSON.media_type)
+
+
+def json_response(document: Mapping[str, Any], status: int = 200) -> Response:
+    """An object that is made for each request."""
+    data = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return Response(data, status, {"Cache-Control": "no-store"}, media_type=Form.JSON.media_type)
+
+
+def snapshot(about: Mapping[str, Any], data: bytes) -> Response:
+    """How something stands now: a JSON object with what is said about it, its age above all, before its own fields."""
+    said = json.dumps(about, separators=(",", ":")).encode()
+    rest = data.lstrip()[1:]
+    separator = b"" if rest.lstrip().startswith(b"}") else b","
+    whole = said[:-1] + separator + rest
+    return Response(whole, headers={"Cache-Control": "no-store"}, media_type=Form.JSON.media_type)
 
 
 def _marked(served: Served) -> Body:
@@ -148,6 +185,24 @@ def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as a table; a column of several kinds of values, or of lists, becomes text."""
+    import pyarrow as pa
+
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows]
+        try:
+            columns[name] = pa.array(_texts_of(values))
+        except pa.ArrowException:
+            columns[name] = pa.array([None if value is None else str(value) for value in values])
+    return pa.table(columns)
+
+
+def _texts_of(values: Sequence[Any]) -> list[Any]:
+    return [json.dumps(value) if isinstance(value, list | dict) else value for value in values]
 
 
 def _has_it(if_none_match: str, etag: str) -> bool:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
+from starlette.concurrency import run_in_threadpool
 
+from cph50_pipeline.defs.live import live_store
+from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
-from cph50_pipeline.web import health, sessions
+from cph50_pipeline.web import devices, energy, health, metrics, pages, power, sessions, vehicles
 from cph50_pipeline.web.access import Access, require_reader
 from cph50_pipeline.web.context import Context
 from cph50_pipeline.web.guard import Guard, served_hosts
-from cph50_pipeline.web.problems import answer_with_problems
+from cph50_pipeline.web.logs import Logged
+from cph50_pipeline.web.metrics import BuiltNumbers, Metrics
+from cph50_pipeline.web.problems import Problem, answer_with_problems
 
-API = "/api/v1"
+_SUMMARY = "Home charging of a ChargePoint Home Flex: sessions, energy, power, and how things stand now."
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -24,28 +30,63 @@ def build_app(settings: Settings) -> FastAPI:
         BadInputError: the data root cannot be opened.
     """
     context = Context.of(settings)
+    runs = vehicles.NamingRuns(settings)
+    counted, built = Metrics(context), BuiltNumbers(context)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(_warm, settings)
         yield
+        await run_in_threadpool(runs.close)
+        await run_in_threadpool(built.close)
         context.close()
 
     app = FastAPI(
         title="cph50_pipeline",
-        summary="Home charging of a ChargePoint Home Flex: sessions, energy, power, and how things stand now.",
+        summary=_SUMMARY,
         version="1",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.context = context
-    app.state.access = Access.of(settings)
-    api = APIRouter(prefix=API, dependencies=[Depends(require_reader)])
-    api.include_router(sessions.router)
-    app.include_router(api)
-    app.include_router(health.router)
+    app.state.context, app.state.access = context, Access.of(settings)
+    app.state.metrics, app.state.built_numbers = counted, built
+    app.state.naming_runs = runs
+    app.state.power_files = power.PublishedFiles()
+    _add_routes(app)
     answer_with_problems(app)
+    _describe_problems(app)
+    # The last that is added is the first that a request meets.
     app.add_middleware(
         Guard, hosts=served_hosts(settings), requests_per_minute=settings.api_requests_per_minute
     )
+    app.add_middleware(Logged, metrics=counted)
     return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    for module in (devices, sessions, energy, power, vehicles, metrics):
+        app.include_router(module.router, dependencies=[Depends(require_reader)])
+    app.include_router(vehicles.changes)
+    app.include_router(health.router)
+    app.include_router(pages.router)
+
+
+def _warm(settings: Settings) -> None:
+    """Open the live table before the first request has to wait for that; one that is down is told by its routes."""
+    try:
+        live_store(settings).check()
+    except Cph50Error:
+        return
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Give the OpenAPI the one shape of all errors, which no route names as its model."""
+    described = app.openapi
+
+    def with_problem() -> dict[str, Any]:
+        document = described()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
+
+    app.openapi = with_problem  # type: ignore[method-assign]

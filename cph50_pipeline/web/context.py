@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from cph50_pipeline.defs.month_files import CACHE, ROLLUPS, SAMPLES, SLOTS
 from cph50_pipeline.settings import Settings
@@ -49,7 +50,10 @@ class Context:
         self.files.close()
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """A route's dependency: the server's household."""
     context: Context = request.app.state.context
     return context
+
+
+Household = Annotated[Context, Depends(context_of)]

@@ -71,6 +71,8 @@ class History:
         import pyarrow as pa
         from pyarrow import csv
 
+        if not table.column_names:
+            return b""
         with self._cursor() as cursor:
             texts = self._with_texts(cursor, table, joins_lists=True)
         sink = pa.BufferOutputStream()

@@ -14,6 +14,7 @@ from cph50_pipeline.web.forms import Form
 from cph50_pipeline.web.problems import ProblemError
 
 _DAY = r"^(19[7-9]\d|20\d\d|21\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
+API = "/api/v1"
 MAX_LIMIT = 100_000
 
 Day = Annotated[

@@ -104,3 +104,181 @@ class Alive(_Shape):
     """The server answers."""
 
     status: Literal["alive"]
+
+
+class EnergyRow(_Shape):
+    """What one car drew in one period."""
+
+    period: str = Field(
+        description="A day, month or year of the household's zone, or the start of a quarter hour (UTC)",
+        examples=["2026-01-07", "2026-01", "2026-01-07T06:00:00+00:00"],
+    )
+    vehicle_id: str
+    energy_kwh: float = Field(examples=[21.4807])
+    cost: float | None = Field(description="Of what has a cost; null: of nothing is one known")
+    sessions: int = Field(description="How many sessions were plugged in")
+
+
+class Energy(_Page):
+    """A page of energy."""
+
+    energy: list[EnergyRow]
+
+
+class RollupRow(_Shape):
+    """What one meter said in one bucket."""
+
+    meter: str = Field(examples=["home.power"])
+    resolution: Literal["5min", "hour", "day"]
+    start: datetime
+    mean: float | None
+    min: float | None
+    max: float | None
+    energy_kwh: float | None
+    coverage: float
+
+
+class Rollups(_Page):
+    """A page of rollups."""
+
+    rollups: list[RollupRow]
+
+
+class _Snapshot(_Shape):
+    age_seconds: float | None = Field(
+        description="Age when it was read; null: nothing is known yet", examples=[12.4]
+    )
+    stale: bool = Field(description="Whether it is older than it should be")
+    source: str = Field(description="Where it comes from")
+
+
+class PowerFile(_Snapshot):
+    """A published file, with its age."""
+
+    data_points: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    last_update: datetime | None
+
+
+class VehicleRow(_Shape):
+    """A car."""
+
+    vehicle_id: str = Field(examples=["ember_hatch_2023"])
+    name: str
+    make: str | None
+    model: str | None
+    year: int | None
+    is_here: bool = Field(description="Whether it belongs to the household today")
+
+
+class Vehicles(_Shape):
+    """The household's cars."""
+
+    total: int
+    vehicles: list[VehicleRow]
+
+
+class Labelled(_Shape):
+    """What became of a label."""
+
+    session_id: str
+    month: str
+    run_id: str
+    succeeded: bool | None = Field(description="How the run ended; null: it goes on")
+    failures: list[str]
+    vehicle_id: str = Field(description="Whose the session is now")
+    labeled_by: str | None
+
+
+class _Brief(_Snapshot):
+    kind: Literal["charger", "meter", "telemetry"]
+    name: str
+    feed: str = Field(description="What reads it")
+    freshness: Literal["fresh", "stale", "silent", "never"]
+    newest_at: datetime | None
+    retired_at: datetime | None = Field(description="Since when it is not asked any more")
+
+
+class ChargerStatus(_Brief):
+    """A charger as it is now; null: it does not say."""
+
+    charger_id: str = Field(examples=["charger-4ba6"])
+    status: str | None
+    connected: bool | None
+    charging: bool | None
+    power_kw: float | None
+    energy_kwh: float | None
+    amperage_limit: float | None
+    session_id: str | None
+    vehicle_id: str | None
+
+
+class Chargers(_Snapshot):
+    """The chargers; the oldest speaks for all."""
+
+    total: int
+    chargers: list[ChargerStatus]
+
+
+class DeviceBrief(_Brief):
+    """A device."""
+
+    device_id: str = Field(examples=["home.power"])
+
+
+class Devices(_Snapshot):
+    """The devices; the oldest speaks for all."""
+
+    total: int
+    devices: list[DeviceBrief]
+
+
+class Sensor(_Shape):
+    """The latest value of a sensor."""
+
+    value: float | bool | str | None = Field(
+        description="Null: it fell silent long before the device's other sensors"
+    )
+    unit: str | None
+    at: datetime | None
+    age_seconds: float
+    last_value: float | bool | str = Field(description="What it said last, however old")
+    last_at: datetime
+
+
+class Device(DeviceBrief):
+    """A device with its sensors by name."""
+
+    sensors: dict[str, Sensor]
+
+
+class HistoryValue(_Shape):
+    """A value of before."""
+
+    at: datetime
+    value: float | bool | str
+    unit: str | None
+
+
+class DeviceHistory(_Snapshot):
+    """What a sensor said before."""
+
+    device_id: str
+    sensor: str
+    total: int
+    values: list[HistoryValue]
+
+
+class Check(_Shape):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Ready(_Shape):
+    """Whether what is served is fresh."""
+
+    status: Literal["fresh", "not fresh"]
+    checks: list[Check]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi import Query as FromQuery
 from pydantic import Field
 
@@ -16,14 +16,12 @@ from cph50_pipeline.storage.documents import load_json
 from cph50_pipeline.web import scans, schemas
 from cph50_pipeline.web.answering import Question, answer_list, json_body, respond
 from cph50_pipeline.web.cached import Body
-from cph50_pipeline.web.context import Context, context_of
-from cph50_pipeline.web.parameters import ChargerLabel, Paged, SessionId, Suffix, VehicleId
+from cph50_pipeline.web.context import Context, Household
+from cph50_pipeline.web.parameters import API, ChargerLabel, Paged, SessionId, Suffix, VehicleId
 from cph50_pipeline.web.problems import documented
 from cph50_pipeline.web.stored_files import Inputs, Stored
 
-router = APIRouter(tags=["sessions"])
-Household = Annotated[Context, Depends(context_of)]
-
+router = APIRouter(prefix=API, tags=["sessions"])
 _ROW = """
     session_id, CAST(session_start_time AS TIMESTAMPTZ) AS session_start_time,
     CAST(session_end_time AS TIMESTAMPTZ) AS session_end_time, energy_kwh, vehicle_id, vehicle_confidence,

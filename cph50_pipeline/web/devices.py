@@ -1,0 +1,371 @@
+"""Routes of what is known now: devices, chargers among them, with each value's own age.
+
+Latest values are read often: they go straight from the live table to the bytes that are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi import Query as FromQuery
+from pydantic import AwareDatetime, Field
+from starlette.concurrency import run_in_threadpool
+
+from cph50_pipeline.charging.watching import LastSession
+from cph50_pipeline.civil_time import format_instant
+from cph50_pipeline.defs.live import device_snapshots, live_store
+from cph50_pipeline.defs.store import STATE_FILE, Store
+from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
+from cph50_pipeline.live.model import Device, DeviceKind, LatestValue, Reading, Value
+from cph50_pipeline.live.snapshot import DeviceSnapshot, snapshot_of
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.web import schemas
+from cph50_pipeline.web.answering import answer_rows, json_response
+from cph50_pipeline.web.context import Context, Household
+from cph50_pipeline.web.forms import Form
+from cph50_pipeline.web.parameters import API, DeviceId, Query, Suffix
+from cph50_pipeline.web.problems import ProblemError, documented
+
+router = APIRouter(prefix=API, tags=["devices"])
+
+LIVE = "live"
+DIRECT = "direct"
+UNNAMED_CHARGER = "charger"
+_STATE_SECONDS = 600.0
+"""How often the state file is rewritten when nothing changes."""
+_DEFAULT_HISTORY = timedelta(hours=24)
+_LONGEST_HISTORY = timedelta(days=3660)
+_UNITS = {"power_kw": "kW", "energy_kwh": "kWh", "duration_minutes": "min"}
+Result = TypeVar("Result")
+
+
+class DevicesQuery(Query):
+    """Which devices."""
+
+    kind: DeviceKind | None = None
+
+
+class SourceQuery(Query):
+    """Where to read."""
+
+    source: Literal["live", "direct"] = Field(
+        default="live", description="`direct` asks the device's source itself, which takes its time"
+    )
+
+
+class HistoryQuery(Query):
+    """Which values of before."""
+
+    sensor: str = Field(pattern=r"^[0-9A-Za-z_.:-]{1,128}$", examples=["power_kw"])
+    first: AwareDatetime | None = Field(default=None, alias="from", description="Default: a day before `to`")
+    last: AwareDatetime | None = Field(default=None, alias="to", description="Default: now")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A device as it is now, and where that comes from."""
+
+    snapshot: DeviceSnapshot
+    source: str
+
+
+@router.get("/chargers", responses=schemas.listed(schemas.Chargers), response_class=Response)
+async def chargers(request: Request, context: Household) -> Response:
+    """The household's chargers as they are now."""
+    return await _answer_chargers(request, context, None)
+
+
+@router.get("/chargers.{suffix}", responses=schemas.listed(schemas.Chargers), response_class=Response)
+async def chargers_as(request: Request, context: Household, suffix: Suffix) -> Response:
+    """The same in the form that the suffix names."""
+    return await _answer_chargers(request, context, suffix)
+
+
+@router.get(
+    "/chargers/{charger_id}/status",
+    responses={200: {"model": schemas.ChargerStatus}, **documented(404, 502, 504)},
+    response_class=Response,
+)
+async def charger_status(
+    context: Household, charger_id: DeviceId, query: Annotated[SourceQuery, FromQuery()]
+) -> Response:
+    """A charger as it is now: what it says, and how old that is."""
+    if query.source == DIRECT:
+        return json_response(_charger(await run_in_threadpool(_direct, context, charger_id)))
+    found = await _quickly(context.settings, lambda: _known_charger(context, charger_id))
+    return json_response(_charger(found))
+
+
+@router.get("/devices", responses=schemas.listed(schemas.Devices), response_class=Response)
+async def devices(
+    request: Request, context: Household, query: Annotated[DevicesQuery, FromQuery()]
+) -> Response:
+    """All devices: how old what they said last is."""
+    return await _answer_devices(request, context, query, None)
+
+
+@router.get("/devices.{suffix}", responses=schemas.listed(schemas.Devices), response_class=Response)
+async def devices_as(
+    request: Request, context: Household, suffix: Suffix, query: Annotated[DevicesQuery, FromQuery()]
+) -> Response:
+    """The same in the form that the suffix names."""
+    return await _answer_devices(request, context, query, suffix)
+
+
+@router.get(
+    "/devices/{device_id}",
+    responses={200: {"model": schemas.Device}, **documented(404, 502, 504)},
+    response_class=Response,
+)
+async def device(
+    context: Household, device_id: DeviceId, query: Annotated[SourceQuery, FromQuery()]
+) -> Response:
+    """One device: the latest value of each of its sensors."""
+    if query.source == DIRECT:
+        return json_response(_whole(await run_in_threadpool(_direct, context, device_id)))
+    found = await _quickly(context.settings, lambda: _known(context, device_id))
+    return json_response(_whole(found))
+
+
+@router.get(
+    "/devices/{device_id}/history", responses=schemas.listed(schemas.DeviceHistory), response_class=Response
+)
+async def history(
+    request: Request,
+    context: Household,
+    device_id: DeviceId,
+    query: Annotated[HistoryQuery, FromQuery()],
+) -> Response:
+    """What a sensor said before: one value for each five minutes, as far as that is kept."""
+    return await run_in_threadpool(_answer_history, request, context, device_id, query, None)
+
+
+@router.get(
+    "/devices/{device_id}/history.{suffix}",
+    responses=schemas.listed(schemas.DeviceHistory),
+    response_class=Response,
+)
+async def history_as(
+    request: Request,
+    context: Household,
+    device_id: DeviceId,
+    suffix: Suffix,
+    query: Annotated[HistoryQuery, FromQuery()],
+) -> Response:
+    """The same in the form that the suffix names."""
+    return await run_in_threadpool(_answer_history, request, context, device_id, query, suffix)
+
+
+async def _quickly(settings: Settings, read: Callable[[], Result]) -> Result:
+    """Read the live table: at once where it is a file of this machine, which is faster than asking another thread."""
+    return read() if settings.live_url.startswith("sqlite") else await run_in_threadpool(read)
+
+
+async def _answer_chargers(request: Request, context: Context, suffix: Form | None) -> Response:
+    found = await run_in_threadpool(_chargers, context)
+    rows = [_charger(seen) for seen in found]
+    return answer_rows(request, suffix, "chargers", rows, _about(found))
+
+
+async def _answer_devices(
+    request: Request, context: Context, query: DevicesQuery, suffix: Form | None
+) -> Response:
+    snapshots = await run_in_threadpool(device_snapshots, context.settings, context.clock())
+    found = [_Seen(one, LIVE) for one in snapshots if query.kind is None or one.device.kind is query.kind]
+    return answer_rows(request, suffix, "devices", [_brief(seen) for seen in found], _about(found))
+
+
+def _answer_history(
+    request: Request, context: Context, device_id: str, query: HistoryQuery, suffix: Form | None
+) -> Response:
+    last = query.last or context.clock()
+    first = query.first or last - _DEFAULT_HISTORY
+    if not timedelta() <= last - first <= _LONGEST_HISTORY:
+        raise ProblemError(422, "from: it is after `to`, or more than ten years before")
+    seen = _known(context, device_id)
+    values = live_store(context.settings).history(device_id, query.sensor, first, last)
+    rows = [{"at": format_instant(one.at), "value": one.value, "unit": one.unit} for one in values]
+    about = {**_about([seen]), "device_id": device_id, "sensor": query.sensor}
+    return answer_rows(request, suffix, "values", rows, about)
+
+
+def _known(context: Context, device_id: str) -> _Seen:
+    """A device of the live table."""
+    store = live_store(context.settings)
+    found = store.device(device_id)
+    if found is None:
+        raise NotFoundError(f"There is no device {device_id}", remedy="`/api/v1/devices` lists them")
+    return _Seen(_snapshot(context, found, store.latest(device_id)), LIVE)
+
+
+def _known_charger(context: Context, charger_id: str) -> _Seen:
+    """A charger of the live table, or what the state file says of the one charger."""
+    try:
+        seen = _known(context, charger_id)
+        if seen.snapshot.device.kind is DeviceKind.CHARGER:
+            return seen
+    except Cph50Error:
+        if charger_id == UNNAMED_CHARGER:
+            for fallen_back in _from_state_file(context):
+                return fallen_back
+        raise
+    raise NotFoundError(f"There is no charger {charger_id}", remedy="`/api/v1/chargers` lists them")
+
+
+def _chargers(context: Context) -> list[_Seen]:
+    """The chargers of the live table; where there is none, or no table, what the state file says."""
+    try:
+        snapshots = device_snapshots(context.settings, context.clock())
+    except Cph50Error:
+        fallen_back = _from_state_file(context)
+        if not fallen_back:
+            raise
+        return fallen_back
+    found = [_Seen(one, LIVE) for one in snapshots if one.device.kind is DeviceKind.CHARGER]
+    return found or _from_state_file(context)
+
+
+def _from_state_file(context: Context) -> list[_Seen]:
+    state = Store.of(context.settings).last_session()
+    at = None if state is None else state.looked_at
+    if state is None or at is None:
+        return []
+    known = Device(UNNAMED_CHARGER, DeviceKind.CHARGER, "Charger", STATE_FILE, _STATE_SECONDS)
+    values = [
+        LatestValue(UNNAMED_CHARGER, sensor, value, _UNITS.get(sensor), at, STATE_FILE, at)
+        for sensor, value in _state_values(state).items()
+        if value is not None
+    ]
+    return [_Seen(_snapshot(context, known, values), STATE_FILE)]
+
+
+def _state_values(state: LastSession) -> dict[str, Value | None]:
+    return {
+        "connected": state.connected,
+        "charging": state.charging,
+        "power_kw": state.power_kw,
+        "energy_kwh": state.energy_kwh,
+        "duration_minutes": state.duration_minutes,
+        "vehicle_id": state.vehicle_id,
+        "vehicle_confidence": state.vehicle_confidence,
+    }
+
+
+def _direct(context: Context, device_id: str) -> _Seen:
+    """A device as its source says it is, asked now.
+
+    Raises:
+        ProblemError: 404, 502 where the source refuses, 503 where it asks for patience, 504 where it says nothing.
+    """
+    from cph50_pipeline.defs.live_direct import read_direct
+
+    try:
+        readings = read_direct(context.settings, device_id)
+    except NotFoundError:
+        raise
+    except Cph50Error as error:
+        raise _source_failed(error, device_id) from error
+    return _Seen(
+        _snapshot(context, _device_of(context, device_id), _values(readings, context.clock())), DIRECT
+    )
+
+
+def _source_failed(error: Cph50Error, device_id: str) -> ProblemError:
+    kept = f"The latest values that are stored stay: /api/v1/devices/{device_id}"
+    if not isinstance(error, TransientError):
+        return ProblemError(502, error.message, kept=kept, remedy=error.remedy)
+    problem = ProblemError.of(error, 503)
+    status = 504 if error.retry_after_seconds is None else 503
+    return ProblemError(status, error.message, kept=kept, remedy=error.remedy, headers=problem.headers)
+
+
+def _device_of(context: Context, device_id: str) -> Device:
+    try:
+        found = live_store(context.settings).device(device_id)
+    except Cph50Error:  # the source was asked because the table is in doubt
+        found = None
+    return found or Device(device_id, DeviceKind.CHARGER, "Charger", DIRECT)
+
+
+def _values(readings: Sequence[Reading], now: datetime) -> list[LatestValue]:
+    return [
+        LatestValue(one.device_id, one.sensor, one.value, one.unit, one.at, DIRECT, now) for one in readings
+    ]
+
+
+def _snapshot(context: Context, known: Device, values: Sequence[LatestValue]) -> DeviceSnapshot:
+    return snapshot_of(known, values, context.clock(), context.settings.live_carry_minutes)
+
+
+def _about(found: Sequence[_Seen]) -> dict[str, Any]:
+    """What is said of several devices together: the oldest speaks for all."""
+    ages = [seen.snapshot.age_seconds for seen in found]
+    known = [age for age in ages if age is not None]
+    return {
+        "age_seconds": max(known) if known and len(known) == len(ages) else None,
+        "stale": not found or any(seen.snapshot.is_stale for seen in found),
+        "source": ", ".join(sorted({seen.source for seen in found})) or LIVE,
+    }
+
+
+def _brief(seen: _Seen) -> dict[str, Any]:
+    one = seen.snapshot
+    return {
+        "device_id": one.device.device_id,
+        "kind": one.device.kind.value,
+        "name": one.device.name,
+        "feed": one.device.source,
+        "age_seconds": one.age_seconds,
+        "stale": one.is_stale,
+        "source": seen.source,
+        "freshness": one.freshness.value,
+        "newest_at": None if one.newest_at is None else format_instant(one.newest_at),
+        "retired_at": None if one.device.retired_at is None else format_instant(one.device.retired_at),
+    }
+
+
+def _whole(seen: _Seen) -> dict[str, Any]:
+    sensors = {
+        sensor.sensor: {
+            "value": sensor.value,
+            "unit": sensor.unit,
+            "at": None if sensor.at is None else format_instant(sensor.at),
+            "age_seconds": sensor.age_seconds,
+            "last_value": sensor.last_value,
+            "last_at": format_instant(sensor.last_at),
+        }
+        for sensor in seen.snapshot.sensors
+    }
+    return {**_brief(seen), "sensors": sensors}
+
+
+def _charger(seen: _Seen) -> dict[str, Any]:
+    """A charger with its values side by side; what it does not say is null."""
+    values = {sensor.sensor: sensor.value for sensor in seen.snapshot.sensors}
+    brief = _brief(seen)
+    return {
+        "charger_id": brief.pop("device_id"),
+        **brief,
+        **{name: values.get(name) for name in _CHARGER_VALUES},
+    }
+
+
+_CHARGER_VALUES = (
+    "status",
+    "online",
+    "plugged_in",
+    "connected",
+    "charging",
+    "power_kw",
+    "energy_kwh",
+    "amperage_limit",
+    "session_id",
+    "session_start",
+    "duration_minutes",
+    "vehicle_id",
+    "vehicle_confidence",
+)
