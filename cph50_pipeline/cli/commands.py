@@ -149,12 +149,16 @@ def scheduler(
     """Switch Dagster's own sensors and schedules on or off, or show which are on."""
     from cph50_pipeline.cli.toggles import show_toggles, switch_all
     from cph50_pipeline.defs.instance import open_instance
+    from cph50_pipeline.defs.maintenance.state import paused
 
     settings = load_settings()
     with open_instance(settings) as instance:
         if action is not Toggle.STATUS:
             switch_all(action.value, settings)
         output.show_table(show_toggles(instance, settings), as_json)
+    said = paused(settings)
+    if said is not None:
+        output.progress(f"There is {said}")
 
 
 @app.command()

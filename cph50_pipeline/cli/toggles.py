@@ -10,6 +10,8 @@ import dagster as dg
 
 from cph50_pipeline.definitions import build_defs
 from cph50_pipeline.defs.launch import LOCATION
+from cph50_pipeline.defs.maintenance import mode
+from cph50_pipeline.defs.maintenance.job import SCHEDULE as MAINTENANCE
 from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.settings import Settings
 
@@ -32,18 +34,20 @@ def switch_all(action: str, settings: Settings) -> None:
 
 
 def show_toggles(instance: dg.DagsterInstance, settings: Settings) -> list[dict[str, Any]]:
-    """Each sensor and schedule, and whether it is on."""
+    """Each sensor and schedule, and whether it is on, off, or paused by maintenance."""
     definitions = build_defs(settings)
+    on = "on" if mode(settings) is None else "paused"
     states = {state.instigator_name: state for state in instance.all_instigator_state()}
     rows = []
     for kind, found in (("sensor", definitions.sensors), ("schedule", definitions.schedules)):
         for definition in sorted(found or [], key=lambda d: d.name):
             state = states.get(definition.name)
+            is_off = state is not None and not state.is_running
             rows.append(
                 {
                     "kind": kind,
                     "name": definition.name,
-                    "state": "on" if state is None or state.is_running else "off",
+                    "state": "off" if is_off else "on" if definition.name == MAINTENANCE else on,
                 }
             )
     return rows
