@@ -139,7 +139,7 @@ class RowJudge:
             if self._is_unanswered(device, sensor, at):
                 reasons[device].append(f"{sensor}: {why}")
         return {
-            device: f"{device}: {'; '.join(sorted(why))}. It is left out, the rest is read"
+            device: f"{'; '.join(sorted(why))}. It is left out, the rest is read"
             for device, why in sorted(reasons.items())
         }
 

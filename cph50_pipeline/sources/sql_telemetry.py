@@ -210,11 +210,11 @@ class SqlTelemetry:
             raise found.error from None
 
     def _troubles(self, this_round: _Round, heard: _Heard) -> dict[str, str]:
-        found = {id_: f"{id_}: {error}" for id_, error in heard.failed.items()}
+        found = {id_: str(error) for id_, error in heard.failed.items()}
         # Of a unit that was heard before its age tells enough, and it may have been heard before we began.
         for id_ in this_round.devices.keys() - self._ever_heard - heard.failed.keys():
             found[id_] = (
-                f"{id_}: the query brings no row of unit {this_round.devices[id_].unit_id}. It has been silent for "
+                f"The query brings no row of unit {this_round.devices[id_].unit_id}. It has been silent for "
                 f"long, or its unit_id in {self._file.name} is wrong. The other devices are read."
             )
         return dict(sorted({**heard.troubles, **found}.items()))

@@ -130,7 +130,7 @@ def test_a_unit_that_the_database_does_not_know_costs_no_other(
 
     assert rpm(found) == {"truck_1": 100.0, "truck_3": 300.0}
     assert found.troubles == {
-        "truck_2": "truck_2: the query brings no row of unit 2. It has been silent for long, or its unit_id in "
+        "truck_2": "The query brings no row of unit 2. It has been silent for long, or its unit_id in "
         "devices.yaml is wrong. The other devices are read."
     }
 
@@ -150,7 +150,7 @@ def test_a_value_that_is_none_is_said_with_device_and_sensor(fleet: Fleet, feed:
     found = poll(feed)
 
     assert rpm(found) == {"truck_2": 200.0, "truck_3": 0.0}
-    assert found.troubles == {"truck_1": "truck_1: rpm: 'abc' is no number. It is left out, the rest is read"}
+    assert found.troubles == {"truck_1": "rpm: 'abc' is no number. It is left out, the rest is read"}
     assert [reading.value for reading in found.readings if reading.sensor == "gear"] == ["D"]
 
 
@@ -165,7 +165,7 @@ def test_in_a_query_for_one_device_a_failing_one_costs_no_other(fleet: Fleet, fe
     assert rpm(found) == {"truck_1": 100.0, "truck_3": 300.0}
     assert [*found.troubles] == ["truck_2"]
     assert found.troubles["truck_2"].startswith(
-        "truck_2: devices.yaml: query: the database refuses it: integer overflow"
+        "devices.yaml: query: the database refuses it: integer overflow"
     )
 
 
