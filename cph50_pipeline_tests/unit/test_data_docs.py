@@ -16,12 +16,14 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import Table
 
 from cph50_pipeline.charging import activity, answers, cache, collection, sessions, tables, watching
 from cph50_pipeline.defs import retention_record
 from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
 from cph50_pipeline.defs.sensors import SESSION_ID_FILE, watch_charger
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.live.tables import METADATA
 from cph50_pipeline.power import data_points, events, meters
 from cph50_pipeline.power import tables as power_tables
 from cph50_pipeline.power.ndjson import dump_lines
@@ -196,6 +198,25 @@ def test_each_object_is_documented_field_by_field(place: tuple[str, str], model:
 @pytest.mark.parametrize("file", SCHEMAS)
 def test_each_table_is_documented_column_by_column(file: str) -> None:
     assert documented()[file, ""] == columns_of_schema(SCHEMAS[file]())
+
+
+def columns_of_live_table(table: Table) -> Columns:
+    words = {
+        "TEXT": "text",
+        "DOUBLE": "number",
+        "BIGINT": "integer",
+        "INTEGER": "integer",
+        "BOOLEAN": "boolean",
+    }
+    return {
+        column.name: words[str(column.type)] + (" or null" if column.nullable else "")
+        for column in table.columns
+    }
+
+
+@pytest.mark.parametrize("table", METADATA.sorted_tables, ids=lambda table: table.name)
+def test_each_table_of_the_latest_values_is_documented_column_by_column(table: Table) -> None:
+    assert listed(f"#### `{table.name}`") == columns_of_live_table(table)
 
 
 def test_the_lines_of_readings_are_documented_with_the_columns_of_their_table() -> None:
