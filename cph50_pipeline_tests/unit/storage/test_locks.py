@@ -7,13 +7,14 @@ from threading import Event, Thread
 
 import pytest
 
-from cph50_pipeline.errors import BadInputError, TransientError
+from cph50_pipeline.errors import BadInputError, LockedError, TransientError
 from cph50_pipeline.storage.locks import (
     COLLECTOR,
     HAND_EDITED,
     MODEL,
     REPOSITORY,
     Locks,
+    feed_lock_name,
     month_lock_name,
     run_lock_name,
 )
@@ -107,6 +108,14 @@ def test_one_collector_at_a_time(locks: Locks) -> None:
         assert locks.is_held(COLLECTOR)
         with pytest.raises(TransientError, match="the collector"), locks.collector():
             pass
+
+
+def test_one_poller_at_a_time_asks_a_feed_and_others_ask_other_feeds(locks: Locks) -> None:
+    with locks.feed("charger"), locks.feed("telemetry"):
+        assert locks.is_held(feed_lock_name("charger"))
+        with pytest.raises(LockedError, match="poller of charger"), locks.feed("charger", timeout_seconds=0):
+            pass
+    assert not locks.is_held(feed_lock_name("charger"))
 
 
 def test_one_command_at_a_time_edits_what_people_edit(locks: Locks) -> None:
