@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from multiprocessing.connection import Connection
 
 import pytest
 from hypothesis import given, settings
@@ -297,6 +298,36 @@ def test_processes_that_write_at_once_into_a_new_database_lose_nothing(empty_url
     assert {stands(store, f"own-{share}")["fuel"] for share in range(WRITERS)} == {ROUNDS - 1.0}
     history = store.history("shared", "fuel", NOW, NOW + timedelta(days=2))
     assert [each.value for each in history] == [300.0 * number for number in range(ROUNDS * WRITERS)]
+    store.close()
+
+
+SENSORS = [f"sensor-{number}" for number in range(200)]
+
+
+def write_for_ever(url: str, written: Connection) -> None:
+    """What a poller does that is going to be killed: it says which round is written."""
+    store = LiveStore.of(url)
+    for number in count():
+        write(store, *(reading(float(number), sensor, seconds=number) for sensor in SENSORS))
+        written.send(number)
+
+
+def test_a_round_that_is_killed_is_there_as_a_whole_or_not_at_all(empty_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    told, written = context.Pipe(duplex=False)
+    process = context.Process(target=write_for_ever, args=(empty_url, written))
+    process.start()
+    while told.recv() < 5:
+        pass
+    process.kill()
+    process.join(timeout=60)
+    store = LiveStore.of(empty_url)
+    latest = store.latest("truck-7")
+    [number] = {each.value for each in latest}
+    assert number >= 5
+    assert len(latest) == len(SENSORS)
+    after = int(number) + 1
+    assert write(store, *(reading(0.0, sensor, seconds=after) for sensor in SENSORS)) == len(SENSORS)
     store.close()
 
 
