@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_month
-from cph50_pipeline.cli import FAILED, maintenance, output, power, vehicles
+from cph50_pipeline.cli import FAILED, caches, maintenance, output, power, vehicles
 from cph50_pipeline.cli.history import history
 from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.cli.publish import publish
@@ -204,6 +204,7 @@ app.command()(vehicles.unlabel)
 vehicles.app.command()(review)
 app.add_typer(vehicles.app, name="vehicles")
 app.add_typer(power.app, name="power")
+app.add_typer(caches.app, name="cache")
 app.add_typer(maintenance.app, name="maintenance")
 app.command(name="import")(vehicles.import_labels)
 app.command()(train)

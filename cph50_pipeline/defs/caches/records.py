@@ -15,7 +15,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from cph50_pipeline.defs.caches.registry import EntryType
-from cph50_pipeline.defs.due_months import NOT_FINISHED, inputs_of, newest_made
+from cph50_pipeline.defs.due_months import NOT_FINISHED, Made, inputs_of, newest_made
 from cph50_pipeline.defs.failures import failure_text
 from cph50_pipeline.defs.partitions import months_of_run
 
@@ -88,15 +88,14 @@ class Records:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
+        self._made: dict[str, Made] = {}
         self._months: dict[str, Mapping[str, Build]] = {}
         self._errors: dict[str, str] = {}
-        self._durations: dict[str, float | None] = {}
 
     def months(self, asset: str) -> Mapping[str, Build]:
         """The newest build of each month of an asset."""
         if asset not in self._months:
-            made = newest_made(self.instance, asset)
-            self._months[asset] = {month: _build(record) for month, record in made.items()}
+            self._months[asset] = {month: _build(record) for month, record in self._newest(asset).items()}
         return self._months[asset]
 
     def files(self, asset: str) -> Mapping[str, Build]:
@@ -112,10 +111,15 @@ class Records:
         """Whether the newest materialization of a month's answers called it final; None where it did not say."""
         return self._closed.get(month)
 
+    def _newest(self, asset: str) -> Made:
+        if asset not in self._made:
+            self._made[asset] = newest_made(self.instance, asset)
+        return self._made[asset]
+
     @cached_property
     def _closed(self) -> Mapping[str, bool]:
-        made = newest_made(self.instance, "chargepoint_activity")
-        noted = {month: _metadata(record).get("closed") for month, record in made.items()}
+        answers = self._newest("chargepoint_activity")
+        noted = {month: _metadata(record).get("closed") for month, record in answers.items()}
         return {month: bool(closed.value) for month, closed in noted.items() if closed is not None}
 
     @cached_property

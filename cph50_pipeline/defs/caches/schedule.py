@@ -15,6 +15,7 @@ from cph50_pipeline.defs.caches.refreshing import Batch, batches, due_at_its_tim
 from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES, TYPES
 from cph50_pipeline.defs.caches.status import statuses
 from cph50_pipeline.defs.due_months import requests
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.settings import Settings
 
 NIGHT_TAG = "cph50/purpose"
@@ -38,6 +39,7 @@ def _schedule(settings: Settings, job: str, name: str) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"02:00 local: what is not valid of {', '.join(made)}, and what would not last a day.",
     )
+    @pauses(settings)
     def refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
         found = [entry for entry in statuses(context.instance, settings, now) if TYPES[entry.type].job == job]

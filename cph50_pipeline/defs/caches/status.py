@@ -7,7 +7,7 @@ has to be: what still changes no older than a day, what is settled made of what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from logging import Logger, getLogger
@@ -151,6 +151,7 @@ class _Judge:
     records: Records
     present: Present
     now: datetime
+    _next: dict[str, datetime] = field(default_factory=dict)
 
     def status(self, entry: _Entry, duration_seconds: float | None) -> EntryStatus:
         build, zone = entry.build, self.settings.zone
@@ -173,9 +174,14 @@ class _Judge:
             error=None if failed is None else self.records.error_of(failed, entry.type_.asset),
             duration_seconds=duration_seconds,
             size_bytes=size_bytes,
-            next_refresh=entry.type_.next_refresh(self.now, zone),
+            next_refresh=self._next_refresh(entry.type_),
             at_work=None if at_work is None else at_work.run.run_id,
         )
+
+    def _next_refresh(self, type_: EntryType) -> datetime:
+        if type_.cron not in self._next:
+            self._next[type_.cron] = type_.next_refresh(self.now, self.settings.zone)
+        return self._next[type_.cron]
 
     def _fault(
         self, entry: _Entry, size_bytes: int | None, failed: Attempt | None, valid_until: datetime | None
