@@ -1,20 +1,16 @@
-"""What is asked of the live table's database, each built once.
-
-Every upsert gives a row for each that it wrote: so both drivers are sent many rows at once.
-"""
+"""What is asked of the live table's database, each built once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert
 
 from cph50_pipeline.live.tables import CYCLES, DEVICES, HEARTBEATS, HISTORY, VALUES
 
 Dialect = Literal["sqlite", "postgresql"]
-Upsert = ReturningInsert[Any]
 _Insert = postgresql.Insert | sqlite.Insert
 
 VALUE_COLUMNS = tuple(column.name for column in VALUES.c)
@@ -67,62 +63,85 @@ ALL_HEARTBEATS = select(HEARTBEATS)
 ANY_ANSWER = select(func.count()).select_from(HEARTBEATS)
 
 
+class Upsert:
+    """Rows that are written where there are none of their key, or where they replace what is there.
+
+    Args:
+        insert: Of the table.
+        key: Its columns.
+        replaces: Whether a row replaces the one that is there; None: always.
+        instead: What to put into a column of the row that is there, other than the new value.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        insert: _Insert,
+        key: tuple[str, ...],
+        replaces: ColumnElement[bool] | None = None,
+        **instead: Any,
+    ) -> None:
+        changes = {column.name: insert.excluded[column.name] for column in insert.table.c}
+        changes = {name: new for name, new in changes.items() if name not in key} | instead
+        upsert = insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=replaces)
+        self._returning = upsert.returning(insert.table.c[key[0]])
+        compiled = upsert.compile(dialect=sqlite.dialect()) if dialect == "sqlite" else None
+        self._sqlite_text = None if compiled is None else str(compiled)
+        self._sqlite_names = compiled.positiontup or [] if compiled is not None else []
+
+    def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Write rows of different keys; gives how many were written."""
+        if not rows:
+            return 0
+        if self._sqlite_text is None:
+            return len(connection.execute(self._returning, rows).all())
+        # SQLite's driver lets other threads go on at each row; SQLAlchemy, which would prepare all of them, does not,
+        # and a thread that answers from the live table would wait for that.
+        values = [tuple(row[name] for name in self._sqlite_names) for row in rows]
+        return connection.exec_driver_sql(self._sqlite_text, values).rowcount
+
+
 def upsert_devices(dialect: Dialect) -> Upsert:
     """Take devices in; one that stands as it is is not written again."""
     insert = _insert(dialect, DEVICES)
-    others = [name for name in _names(DEVICES) if name not in DEVICE_KEY]
-    differs = or_(*(DEVICES.c[name].is_distinct_from(insert.excluded[name]) for name in others))
-    return _upsert(insert, DEVICE_KEY, others, differs)
+    differs = or_(
+        *(
+            column.is_distinct_from(insert.excluded[column.name])
+            for column in DEVICES.c
+            if not column.primary_key
+        )
+    )
+    return Upsert(dialect, insert, DEVICE_KEY, differs)
 
 
 def upsert_values(dialect: Dialect) -> Upsert:
     """Take values in where they are newer."""
     insert = _insert(dialect, VALUES)
-    others = [name for name in VALUE_COLUMNS if name not in VALUE_KEY]
-    return _upsert(insert, VALUE_KEY, others, insert.excluded.at_us > VALUES.c.at_us)
+    return Upsert(dialect, insert, VALUE_KEY, insert.excluded.at_us > VALUES.c.at_us)
 
 
 def upsert_history(dialect: Dialect) -> Upsert:
     """Take values into their slots where they are newer."""
     insert = _insert(dialect, HISTORY)
-    others = [name for name in VALUE_COLUMNS if name not in SLOT_KEY]
-    return _upsert(insert, SLOT_KEY, others, insert.excluded.at_us > HISTORY.c.at_us)
+    return Upsert(dialect, insert, SLOT_KEY, insert.excluded.at_us > HISTORY.c.at_us)
 
 
 def upsert_cycle(dialect: Dialect) -> Upsert:
     """Note a round; one that began at the same instant is replaced."""
-    key = ("feed", "started_at_us")
-    return _upsert(_insert(dialect, CYCLES), key, [name for name in _names(CYCLES) if name not in key])
+    return Upsert(dialect, _insert(dialect, CYCLES), ("feed", "started_at_us"))
 
 
 def upsert_heartbeat(dialect: Dialect) -> Upsert:
     """Note a heartbeat that is not older; a success that it does not know stands."""
     insert = _insert(dialect, HEARTBEATS)
-    return _upsert(
+    return Upsert(
+        dialect,
         insert,
         ("feed",),
-        [name for name in _names(HEARTBEATS) if name != "feed"],
         insert.excluded.beaten_at_us >= HEARTBEATS.c.beaten_at_us,
         succeeded_at_us=func.coalesce(insert.excluded.succeeded_at_us, HEARTBEATS.c.succeeded_at_us),
     )
 
 
-def _names(table: Table) -> list[str]:
-    return [column.name for column in table.c]
-
-
 def _insert(dialect: Dialect, table: Table) -> _Insert:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
-
-def _upsert(
-    insert: _Insert,
-    key: tuple[str, ...],
-    others: list[str],
-    where: ColumnElement[bool] | None = None,
-    **instead: Any,
-) -> Upsert:
-    """An insert that replaces the other columns of the row with that key, if at all."""
-    changes = {name: insert.excluded[name] for name in others} | instead
-    upsert = insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=where)
-    return upsert.returning(insert.table.c[key[0]])

@@ -10,8 +10,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection
-
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.live import rows, statements
 from cph50_pipeline.live.database import Database
@@ -79,9 +77,9 @@ class LiveStore:
         slots = rows.newest_by(map(rows.slot_row, given), statements.SLOT_KEY) if self._keeps_history else []
         by_id = {device.device_id: rows.device_row(device) for device in devices}
         with self._database.writing() as connection:
-            _put(connection, self._upsert_devices, [by_id[device_id] for device_id in sorted(by_id)])
-            updated = _put(connection, self._upsert_values, latest)
-            _put(connection, self._upsert_history, slots)
+            self._upsert_devices.write(connection, [by_id[device_id] for device_id in sorted(by_id)])
+            updated = self._upsert_values.write(connection, latest)
+            self._upsert_history.write(connection, slots)
         return updated
 
     def retire(self, source: str, present: Collection[str], now: datetime) -> list[str]:
@@ -155,8 +153,8 @@ class LiveStore:
     def end_cycle(self, cycle: Cycle, beat: Heartbeat) -> None:
         """Note how a round of a feed went, and that its collector is alive."""
         with self._database.writing() as connection:
-            _put(connection, self._upsert_cycle, [rows.cycle_row(cycle)])
-            _put(connection, self._upsert_heartbeat, [rows.heartbeat_row(beat)])
+            self._upsert_cycle.write(connection, [rows.cycle_row(cycle)])
+            self._upsert_heartbeat.write(connection, [rows.heartbeat_row(beat)])
 
     def heartbeats(self) -> list[Heartbeat]:
         """When each feed's collector last worked, by feed."""
@@ -205,8 +203,3 @@ def _check(devices: Sequence[Device], readings: Sequence[Reading], now: datetime
             raise BadInputError(
                 f"Device {reading.device_id!r}: sensor {trouble}", kept="Nothing of it was written"
             )
-
-
-def _put(connection: Connection, upsert: statements.Upsert, given: list[rows.Fields]) -> int:
-    """Write some rows; gives how many were written, and not older than what stands."""
-    return len(connection.execute(upsert, given).all()) if given else 0
