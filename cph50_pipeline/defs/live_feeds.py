@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from cph50_pipeline.defs.collecting import Spool, collect
 from cph50_pipeline.defs.power_due import is_collected
@@ -52,7 +53,13 @@ class HomeFeed:
         self.notice: str | None = None
 
     def devices(self) -> Sequence[Device]:
-        """A device for each name before a meter's last dot; of a broken meters.json the last good one stands."""
+        """A device for each name before a meter's last dot; of a broken meters.json the last good one stands.
+
+        Raises:
+            BadInputError: a setting is wrong.
+        """
+        if self._source() is None:
+            return []
         try:
             self._meters = self._store.meters(self._interval_seconds)
             self.notice = None
@@ -129,24 +136,29 @@ def device_and_sensor(meter_id: str) -> tuple[str, str]:
     return device_id, sensor
 
 
-def build_feeds(settings: Settings, store: Store) -> list[Feed]:
-    """The feeds that the settings name; none costs anything until it is polled."""
-    feeds: list[Feed] = []
-    if settings.simulates_home or settings.home_assistant_url is not None:
-        feeds.append(
-            HomeFeed(_home_source(settings), store, settings.live_seconds, settings.power_interval_seconds)
-        )
+def build_feeds(
+    settings: Settings, store: Store, home: Callable[[], HomeSource | None] | None = None
+) -> list[Feed]:
+    """The feeds of the household; none costs anything until it is polled.
+
+    Args:
+        home: Gives the client of its Home Assistant, None where it has none. Default: by the settings.
+    """
+    asked = home or partial(home_source, settings)
+    feeds: list[Feed] = [HomeFeed(asked, store, settings.live_seconds, settings.power_interval_seconds)]
     if settings.telemetry_url is not None:
         feeds.append(_telemetry(settings))
     return feeds
 
 
-def _home_source(settings: Settings) -> Callable[[], HomeSource | None]:
-    def source() -> HomeSource | None:
-        resource: HomeAssistant = HomeAssistant.of(settings).process_config_and_initialize()
-        return resource.client()
+def home_source(settings: Settings) -> HomeSource | None:
+    """The client of the household's Home Assistant; None where it has none.
 
-    return source
+    Raises:
+        BadInputError: there is an address and no token, or one that cannot be.
+    """
+    resource: HomeAssistant = HomeAssistant.of(settings).process_config_and_initialize()
+    return resource.client()
 
 
 def _telemetry(settings: Settings) -> Feed:

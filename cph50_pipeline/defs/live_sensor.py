@@ -16,6 +16,7 @@ from cph50_pipeline.defs.assets.external import LATEST_VALUES
 from cph50_pipeline.defs.live import device_snapshots, live_store
 from cph50_pipeline.defs.live_feeds import build_feeds
 from cph50_pipeline.defs.maintenance.pausing import pauses
+from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.live.model import Freshness
@@ -35,11 +36,12 @@ def build_live_sensor(settings: Settings) -> dg.SensorDefinition:
     store = Store.of(settings)
     pollers: list[Poller] = []  # made by the first tick, for all: it remembers who failed and what was said
 
-    def poller(log: Logger) -> "Poller":
+    def poller(home_assistant: HomeAssistant, log: Logger) -> "Poller":
         if not pollers:
             from cph50_pipeline.live.poller import Poller
 
-            pollers.append(Poller(build_feeds(settings, store), live_store(settings), store.locks, _now, log))
+            feeds = build_feeds(settings, store, home_assistant.client)
+            pollers.append(Poller(feeds, live_store(settings), store.locks, _now, log))
         return pollers[0]
 
     @dg.sensor(
@@ -49,9 +51,11 @@ def build_live_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Asks every device what it says, for the latest values; says which ones have fallen silent.",
     )
     @pauses(settings)
-    def live_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def live_sensor(
+        context: dg.SensorEvaluationContext, home_assistant: HomeAssistant
+    ) -> dg.SensorResult | dg.SkipReason:
         try:
-            poller(context.log).one_round(_now(), settings.live_seconds)
+            poller(home_assistant, context.log).one_round(_now(), settings.live_seconds)
             heard = judge(settings)
         except Cph50Error as error:
             return dg.SkipReason(f"{error} The next tick tries again.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cph50_pipeline.defs.collecting import SPOOL, Collected, Spool, collect, take_in_spool
+from cph50_pipeline.defs.collecting import SPOOL, Spool, collect, take_in_spool
 from cph50_pipeline.defs.reading_files import read_readings, write_readings
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.power import readings as power_readings
@@ -90,7 +90,8 @@ def test_what_every_meter_says_waits_at_the_instant_of_the_grid_and_is_asked_for
     client: HomeAssistantClient, spool: Spool
 ) -> None:
     found = collect(client, METERS, spool, NOW + timedelta(seconds=3), INTERVAL)
-    assert found == Collected(NOW, 2, [])
+    assert found is not None
+    assert (found.instant, found.count, found.heard.notices) == (NOW, 2, [])
     asked = client.requests_made
     assert collect(client, METERS, spool, NOW + timedelta(seconds=9), INTERVAL) is None
     assert client.requests_made == asked

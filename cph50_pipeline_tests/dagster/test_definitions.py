@@ -34,6 +34,7 @@ UNPARTITIONED = {
     "last_session_id",
     "publication",
     "caches",
+    "latest_values",
     "power_files",
     *REPORTS,
 }
@@ -70,6 +71,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "power_job",
         "power_retention_job",
         "publish_job",
+        "maintenance_job",
     }
     assert {schedule.name for schedule in home.defs.schedules or []} == {
         "weekly_refresh",
@@ -82,6 +84,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "cache_refresh_power",
         "cache_refresh_reports",
         "power_retention",
+        "maintenance",
     }
     assert {sensor.name for sensor in home.defs.sensors or []} == {
         "charger_sensor",
@@ -90,6 +93,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "power_sensor",
         "publication_sensor",
         "cache_sensor",
+        "live_sensor",
     }
 
 

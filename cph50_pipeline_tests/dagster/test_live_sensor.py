@@ -1,0 +1,140 @@
+"""Latest values as Dagster's sensors write them: of the charger, of the house, and which devices have fallen silent."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cph50_pipeline.defs.live import device_snapshots, live_store
+from cph50_pipeline.defs.live_direct import read_direct
+from cph50_pipeline.defs.live_sensor import CHECK
+from cph50_pipeline.defs.store import METERS_FILE
+from cph50_pipeline.errors import NotFoundError
+from cph50_pipeline.live.model import DeviceKind, Freshness
+from cph50_pipeline.live.snapshot import DeviceSnapshot
+from cph50_pipeline_tests.dagster.homes import NOW, Home, MakeHome, at, with_house
+from cph50_pipeline_tests.dagster.test_power_sensor import METERS
+
+SECONDS, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+CAR = "ember_hatch_2023"
+
+
+@pytest.fixture
+def house(make_home: MakeHome) -> Home:
+    """A house with a charger and one meter of Home Assistant."""
+    home = with_house(make_home(), is_there=True)
+    home.folder.mkdir()
+    (home.folder / METERS_FILE).write_text(json.dumps(METERS))
+    return home
+
+
+def snapshots(home: Home, now: datetime) -> dict[DeviceKind, DeviceSnapshot]:
+    return {one.device.kind: one for one in device_snapshots(home.settings, now)}
+
+
+def values(snapshot: DeviceSnapshot) -> dict[str, object]:
+    return {sensor.sensor: sensor.value for sensor in snapshot.sensors}
+
+
+def tick(home: Home, now: datetime, *sensors: str) -> Any:
+    """Let sensors look at an instant; gives what the last one said."""
+    home.simulator.clock.move_to(now)
+    with at(now):
+        return [home.evaluate(sensor) for sensor in sensors][-1]
+
+
+def test_a_look_at_an_idle_charger_says_that_it_draws_nothing(house: Home) -> None:
+    tick(house, NOW, "charger_sensor")
+    charger = snapshots(house, NOW + 7 * SECONDS)[DeviceKind.CHARGER]
+    assert charger.age_seconds == pytest.approx(7, abs=1)
+    assert charger.freshness is Freshness.FRESH
+    said = values(charger)
+    assert (said["charging"], said["connected"], said["power_kw"]) == (False, False, 0.0)
+    assert said["amperage_limit"] == 40.0
+
+
+def test_a_session_in_progress_shows_its_power_energy_and_id(house: Home) -> None:
+    session = house.simulator.plug_in(CAR, 60, NOW)
+    tick(house, NOW + 10 * MINUTE, "charger_sensor")
+    said = values(snapshots(house, NOW + 10 * MINUTE)[DeviceKind.CHARGER])
+    assert (said["charging"], said["connected"], said["session_id"]) == (True, True, str(session.session_id))
+    assert isinstance(said["power_kw"], float)
+    assert said["power_kw"] > 1
+    assert said["duration_minutes"] == pytest.approx(10, abs=1)
+
+
+def test_the_power_of_a_session_that_has_ended_is_zero_and_its_energy_fades(house: Home) -> None:
+    house.simulator.plug_in(CAR, 30, NOW)
+    tick(house, NOW + 10 * MINUTE, "charger_sensor")
+    tick(house, NOW + 61 * MINUTE, "charger_sensor")
+    charger = snapshots(house, NOW + 61 * MINUTE)[DeviceKind.CHARGER]
+    said = values(charger)
+    assert (said["power_kw"], said["session_id"]) == (0.0, None)
+    assert {one.sensor: one.last_value for one in charger.sensors}["energy_kwh"] > 0  # type: ignore[operator]
+
+
+def test_what_the_house_says_is_of_when_it_was_asked(house: Home) -> None:
+    tick(house, NOW, "live_sensor")
+    home = snapshots(house, NOW + 5 * SECONDS)[DeviceKind.METER]
+    assert (home.device.device_id, home.age_seconds) == ("home", 5.0)
+    assert 0 < float(values(home)["power"]) < 20  # type: ignore[arg-type]
+    assert [sensor.unit for sensor in home.sensors] == ["kW"]
+
+
+def test_a_charger_that_does_not_answer_grows_old_and_fails_the_check_after_five_minutes(house: Home) -> None:
+    tick(house, NOW, "charger_sensor", "live_sensor")
+    house.simulator.faults.fail(503, times=None)
+    late = NOW + 6 * MINUTE
+    heard = tick(house, late, "charger_sensor", "live_sensor")
+    charger = snapshots(house, late)[DeviceKind.CHARGER]
+    assert (charger.freshness, charger.age_seconds) == (Freshness.SILENT, pytest.approx(360, abs=2))
+    [verdict] = heard.asset_events
+    assert (verdict.check_name, verdict.passed) == (CHECK, False)
+    assert charger.device.device_id in verdict.description
+    beat = next(one for one in live_store(house.settings).heartbeats() if one.feed == "charger")
+    assert beat.is_alive(late)
+    assert beat.failures == 1
+    assert beat.trouble
+
+
+def test_a_charger_that_answers_again_heals_the_check(house: Home) -> None:
+    tick(house, NOW, "charger_sensor", "live_sensor")
+    assert not tick(house, NOW + 6 * MINUTE, "live_sensor").asset_events[0].passed
+    assert tick(house, NOW + 7 * MINUTE, "charger_sensor", "live_sensor").asset_events[0].passed
+
+
+def test_a_meter_that_is_unavailable_replaces_nothing(house: Home) -> None:
+    tick(house, NOW, "live_sensor")
+    before = values(snapshots(house, NOW)[DeviceKind.METER])
+    house.simulator.faults.fail(503, times=None)
+    tick(house, NOW + 2 * MINUTE, "live_sensor")
+    home = snapshots(house, NOW + 2 * MINUTE)[DeviceKind.METER]
+    assert values(home) == before
+    assert home.freshness is Freshness.STALE
+
+
+def test_a_live_table_that_is_damaged_costs_no_look_at_the_charger(house: Home) -> None:
+    house.settings.private_dir.mkdir(parents=True, exist_ok=True)
+    (house.settings.private_dir / "live.sqlite").write_bytes(b"no database" * 100)
+    tick(house, NOW, "charger_sensor")
+    assert house.json("last_session.json")["connected"] is False
+
+
+def test_a_source_is_asked_itself_past_the_table(house: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPH50_CHARGEPOINT_PASSWORD", house.simulator.account.password)
+    tick(house, NOW, "charger_sensor")
+    device_id = snapshots(house, NOW)[DeviceKind.CHARGER].device.device_id
+    changes = {
+        "chargepoint_discovery_url": house.simulator.discovery_url,
+        "chargepoint_username": house.simulator.account.username,
+    }
+    monkeypatch.setenv("CPH50_CHARGEPOINT_USERNAME", house.simulator.account.username)
+    settings = house.settings.model_copy(update=changes)
+    with at(NOW + MINUTE):
+        said = {reading.sensor: reading.value for reading in read_direct(settings, device_id)}
+        assert (said["connected"], said["power_kw"]) == (False, 0.0)
+        with pytest.raises(NotFoundError, match="no device"):
+            read_direct(settings, "charger-none")
