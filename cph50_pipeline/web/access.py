@@ -24,7 +24,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.settings import Settings
+from cph50_pipeline.settings import ApiReads, Settings
 from cph50_pipeline.storage.atomic import atomic_write
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.private import make_private_folder
@@ -85,7 +85,9 @@ class Access:
     @classmethod
     def of(cls, settings: Settings, clock: Callable[[], float] = monotonic) -> Access:
         """The access that settings ask for."""
-        return cls(settings, not is_loopback(settings.api_host), RateLimiter(WRONG_TOKENS_PER_MINUTE, clock))
+        by_host = ApiReads.OPEN if is_loopback(settings.api_host) else ApiReads.TOKEN
+        guards_reads = (settings.api_reads or by_host) is ApiReads.TOKEN
+        return cls(settings, guards_reads, RateLimiter(WRONG_TOKENS_PER_MINUTE, clock))
 
     @property
     def has_token(self) -> bool:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
-from cph50_pipeline.web import devices, energy, health, metrics, pages, power, sessions, vehicles
+from cph50_pipeline.web import caches, devices, energy, health, metrics, pages, power, sessions, vehicles
 from cph50_pipeline.web.access import Access, require_reader
 from cph50_pipeline.web.context import Context
 from cph50_pipeline.web.guard import Guard, served_hosts
@@ -31,6 +31,7 @@ def build_app(settings: Settings) -> FastAPI:
     """
     context = Context.of(settings)
     runs = vehicles.NamingRuns(settings)
+    managed = caches.Caches(settings)
     counted, built = Metrics(context), BuiltNumbers(context)
 
     @asynccontextmanager
@@ -38,6 +39,7 @@ def build_app(settings: Settings) -> FastAPI:
         await run_in_threadpool(_warm, settings)
         yield
         await run_in_threadpool(runs.close)
+        await run_in_threadpool(managed.close)
         await run_in_threadpool(built.close)
         context.close()
 
@@ -52,6 +54,7 @@ def build_app(settings: Settings) -> FastAPI:
     app.state.context, app.state.access = context, Access.of(settings)
     app.state.metrics, app.state.built_numbers = counted, built
     app.state.naming_runs = runs
+    app.state.caches = managed
     app.state.power_files = power.PublishedFiles()
     _add_routes(app)
     answer_with_problems(app)
@@ -65,9 +68,10 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (devices, sessions, energy, power, vehicles, metrics):
+    for module in (devices, sessions, energy, power, vehicles, metrics, caches):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
+    app.include_router(caches.changes)
     app.include_router(health.router)
     app.include_router(pages.router)
 

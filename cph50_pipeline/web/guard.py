@@ -70,6 +70,8 @@ class Guard:
         except ProblemError as problem:
             await answer(problem)(scope, receive, guarded)
             return
+        if scope["method"] == "HEAD":  # what GET would say, without saying it
+            scope, guarded = {**scope, "method": "GET"}, _without_body(guarded)
         await self._app(scope, _LimitedBody(receive).receive, guarded)
 
     def _check(self, scope: Scope) -> None:
@@ -113,6 +115,13 @@ def _with_headers(send: Send) -> Send:
             for name, value in _SECURITY.items():
                 headers.setdefault(name, value)
         await send(message)
+
+    return sending
+
+
+def _without_body(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
     return sending
 

@@ -19,7 +19,7 @@ from cph50_pipeline.web.problems import ProblemError, answer
 REQUEST_ID = "X-Request-ID"
 _ID = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 _SECRET = re.compile(r"token|key|secret|password|passwd|auth|signature", re.IGNORECASE)
-_HIDDEN = "…"
+_HIDDEN = "***"
 _LONGEST = 300
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = logging.getLogger("cph50_pipeline.web.access")

@@ -1,0 +1,258 @@
+"""Routes of cache management: what is built, how it stands, and making it again. Reads open, changes by token."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from html import escape
+from threading import Lock
+from time import monotonic
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from cph50_pipeline.defs.caches.documents import entry_document, health_document
+from cph50_pipeline.defs.caches.health import health
+from cph50_pipeline.defs.caches.metrics import collect, prometheus, rows
+from cph50_pipeline.defs.caches.refreshing import Wanted, chosen, to_refresh
+from cph50_pipeline.defs.caches.status import EntryStatus, statuses
+from cph50_pipeline.defs.instance import open_instance
+from cph50_pipeline.errors import Cph50Error
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.web.access import require_token
+from cph50_pipeline.web.answering import json_response
+from cph50_pipeline.web.context import Household
+from cph50_pipeline.web.problems import ProblemError, documented
+
+_KEPT_SECONDS = 5.0
+_MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
+_log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/management/cache", tags=["caches"])
+changes = APIRouter(prefix="/management/cache", tags=["caches"], dependencies=[Depends(require_token)])
+
+
+class Entry(BaseModel):
+    """One thing that is built. Times are UTC."""
+
+    type: str = Field(examples=["session_cache"])
+    key: str = Field(description="The month, or the file", examples=["2026-01"])
+    path: str
+    job: str
+    valid: bool
+    stale: bool = Field(description="Whether it is served though it is not valid")
+    fault: Literal["missing", "not built", "failed", "broken", "too old", "outdated"] | None
+    why: str | None
+    error: str | None = Field(description="What its last run said, when it failed")
+    built_at: datetime | None
+    age_seconds: float | None
+    valid_until: datetime | None
+    duration_seconds: float | None
+    size_bytes: int | None
+    next_refresh: datetime
+    at_work: str | None = Field(description="The run that is about to build it, or does")
+
+
+class Entries(BaseModel):
+    """All that is built, or what was asked for of it."""
+
+    entries: list[Entry]
+
+
+class Metric(BaseModel):
+    """One number against its target."""
+
+    name: str
+    value: float | str
+    target: str | None
+    met: bool | None
+    meaning: str
+
+
+class Metrics(BaseModel):
+    """How well what is built was kept."""
+
+    metrics: list[Metric]
+
+
+class Finding(BaseModel):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    said: str
+
+
+class Health(BaseModel):
+    """Whether everything that the household lives on is there."""
+
+    healthy: bool
+    checks: list[Finding]
+
+
+class RefreshOrder(BaseModel):
+    """What to make again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str | None = Field(default=None, max_length=100, examples=["session_cache"])
+    month: str | None = Field(default=None, pattern=_MONTH, examples=["2026-01"])
+    force: bool = Field(default=False, description="Also what is valid")
+
+
+class Begun(BaseModel):
+    """What is made again now; the entries say how it goes."""
+
+    refreshing: list[dict[str, str]]
+
+
+class Caches:
+    """What the routes share: the entries, looked at every few seconds at most, and the one refresh at work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._looked_at = 0.0
+        self._found: list[EntryStatus] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="refresh")
+        self._running: Future[None] | None = None
+
+    def entries(self, now: datetime, *, fresh: bool = False) -> list[EntryStatus]:
+        """The entries as they stand.
+
+        Args:
+            fresh: Whether they are looked at anew in any case.
+        """
+        with self._lock:
+            if fresh or not self._found or monotonic() - self._looked_at > _KEPT_SECONDS:
+                with open_instance(self._settings) as instance:
+                    self._found = statuses(instance, self._settings, now)
+                self._looked_at = monotonic()
+            return self._found
+
+    def refresh(self, wanted: Wanted, now: datetime) -> list[EntryStatus]:
+        """Begin to make again what is wanted; gives what that is now.
+
+        Raises:
+            BadInputError: there is no such type or month.
+            ProblemError: 409 while another refresh of this server is at work.
+        """
+        due = to_refresh(chosen(self.entries(now, fresh=True), wanted), force=wanted.force)
+        with self._lock:
+            if self._running is not None and not self._running.done():
+                raise ProblemError(409, "A refresh is at work", remedy="Ask again when it is done")
+            if due:
+                self._running = self._pool.submit(self._make_again, wanted)
+        return due
+
+    def _make_again(self, wanted: Wanted) -> None:
+        from cph50_pipeline.defs.caches.refresh import refresh
+
+        try:
+            with open_instance(self._settings) as instance:
+                done = refresh(instance, self._settings, wanted, _log.info)
+        except Cph50Error as error:
+            _log.error("Nothing was refreshed: %s", error)
+            return
+        for entry in done.left:
+            _log.error("%s %s is not valid: %s", entry.type, entry.key, entry.error or entry.why)
+
+    def close(self) -> None:
+        """Wait for the refresh at work."""
+        self._pool.shutdown(wait=True)
+
+
+class EntriesQuery(BaseModel):
+    """Which entries."""
+
+    type: str | None = Field(default=None, max_length=100)
+    month: str | None = Field(default=None, pattern=_MONTH)
+
+
+@router.get("/api/entries", responses={200: {"model": Entries}, **documented()}, response_class=Response)
+def entries(request: Request, context: Household, query: Annotated[EntriesQuery, Query()]) -> Response:
+    """Everything that is built: when, how large, valid or why not, due when."""
+    wanted = Wanted(query.type, query.month)
+    found = chosen(_caches(request).entries(context.clock()), wanted)
+    return json_response({"entries": [entry_document(entry) for entry in found]})
+
+
+@router.get("/api/metrics", responses={200: {"model": Metrics}, **documented()}, response_class=Response)
+def metrics(context: Household) -> Response:
+    """How well what is built was kept, against targets."""
+    measured = collect(context.settings, context.answers.counts().hit_rate)
+    return json_response({"metrics": rows(measured)})
+
+
+@router.get(
+    "/api/metrics.prom",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented()},
+    response_class=Response,
+)
+def metrics_for_prometheus(context: Household) -> Response:
+    """The same as Prometheus reads it."""
+    measured = collect(context.settings, context.answers.counts().hit_rate)
+    return Response(prometheus(measured), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/api/health", responses={200: {"model": Health}, **documented()}, response_class=Response)
+def sources_and_more(context: Household) -> Response:
+    """What is there and what is down. Asks no source."""
+    with open_instance(context.settings) as instance:
+        found = health(instance, context.settings, context.clock())
+    return json_response(health_document(found))
+
+
+@router.get(
+    "/status",
+    responses={
+        200: {
+            "model": Entries,
+            "content": {"text/html": {"schema": {"type": "string"}}},
+            "description": "A page where the client asks for HTML, else the entries as JSON",
+        },
+        **documented(),
+    },
+    response_class=Response,
+)
+def status(request: Request, context: Household) -> Response:
+    """How everything that is built stands."""
+    documents = [entry_document(entry) for entry in _caches(request).entries(context.clock())]
+    if "text/html" in request.headers.get("accept", ""):
+        return Response(_page(documents), media_type="text/html; charset=utf-8")
+    return json_response({"entries": documents})
+
+
+@changes.post(
+    "/refresh",
+    status_code=202,
+    responses={202: {"model": Begun, "description": "It has begun"}, **documented(409)},
+    response_class=Response,
+)
+def refresh(request: Request, context: Household, order: RefreshOrder) -> Response:
+    """Make again what is not valid, in the background; the last good ones are served until then."""
+    due = _caches(request).refresh(Wanted(order.type, order.month, order.force), context.clock())
+    return json_response({"refreshing": [{"type": e.type, "key": e.key} for e in due]}, 202)
+
+
+def _caches(request: Request) -> Caches:
+    caches: Caches = request.app.state.caches
+    return caches
+
+
+_COLUMNS = ("type", "key", "fault", "stale", "built_at", "age_seconds", "size_bytes", "next_refresh", "error")
+
+
+def _page(documents: list[dict[str, Any]]) -> str:
+    def row(tag: str, cells: list[object]) -> str:
+        shown = ("" if cell is None else escape(str(cell)) for cell in cells)
+        return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in shown)}</tr>"
+
+    head = row("th", [name.replace("_", " ") for name in _COLUMNS])
+    body = "".join(row("td", [document[name] for name in _COLUMNS]) for document in documents)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Caches</title>'
+        f"<h1>Caches</h1><table><thead>{head}</thead><tbody>{body}</tbody></table></html>\n"
+    )

@@ -1,0 +1,79 @@
+"""Cache management over HTTP: what is shown, what is refused, and who may make something again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cph50_pipeline_tests.unit.web.household import served, settings_in, store_stays
+
+BEARER = {"Authorization": "Bearer right-token"}
+REFRESH = "/management/cache/refresh"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The API of a household whose files Dagster does not know, with a Dagster of its own."""
+    folder: Path = tmp_path_factory.mktemp("caches")
+    settings = settings_in(folder)
+    store_stays(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder / "dagster"))
+        with served(settings) as served_client:
+            yield served_client
+
+
+def test_entries_say_what_is_valid_and_why_the_others_are_not(client: httpx.Client) -> None:
+    entries = client.get("/management/cache/api/entries", params={"type": "session_cache"}).json()["entries"]
+    assert {entry["type"] for entry in entries} == {"session_cache"}
+    assert all(not entry["valid"] and entry["why"] for entry in entries)
+    assert (
+        entries
+        == client.get("/management/cache/api/entries", params={"type": "session_cache"}).json()["entries"]
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"type": "../etc"}, {"type": "<b>"}, {"month": "2026-13"}, {"month": "%00"}, {"month": "1999-01"}],
+)
+def test_a_type_or_month_that_is_not_there_is_refused(client: httpx.Client, query: dict[str, str]) -> None:
+    answer = client.get("/management/cache/api/entries", params=query)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_status_is_a_page_for_browsers_and_json_for_programs(client: httpx.Client) -> None:
+    page = client.get("/management/cache/status", headers={"Accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<td>session_cache</td>" in page.text
+    assert client.get("/management/cache/status").json()["entries"]
+
+
+def test_making_again_needs_the_token(client: httpx.Client) -> None:
+    assert client.post(REFRESH, json={}).status_code == 401
+    assert client.post(REFRESH, json={"all": True}, headers=BEARER).status_code == 422
+    assert client.post(REFRESH, json={"type": "nothing"}, headers=BEARER).status_code == 422
+    nothing = client.post(REFRESH, json={"month": "1999-01"}, headers=BEARER)
+    assert nothing.status_code == 422
+    assert "1999-01" in nothing.json()["detail"]
+
+
+def test_metrics_come_as_json_and_as_prometheus_reads_them(client: httpx.Client) -> None:
+    metrics = client.get("/management/cache/api/metrics").json()["metrics"]
+    assert "cph50_cache_refresh_success_ratio" in {metric["name"] for metric in metrics}
+    text = client.get("/management/cache/api/metrics.prom")
+    assert text.headers["content-type"].startswith("text/plain")
+    assert "cph50_cache_entries " in text.text
+
+
+def test_health_names_what_is_down_and_answers_all_the_same(client: httpx.Client) -> None:
+    said = client.get("/management/cache/api/health").json()
+    assert said["healthy"] is False
+    found = {check["name"]: check["ok"] for check in said["checks"]}
+    assert found["chargepoint"] is False
+    assert found["dagster"] is False
+    assert found["disk"] is True
