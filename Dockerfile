@@ -1,4 +1,4 @@
-# One image for every process of the project: code location, webserver, daemon.
+# One image for every process of the project: code location, webserver, daemon, read API.
 
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -11,7 +11,7 @@ COPY requirements.lock ./
 RUN pip install --compile --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY deploy/dagster.yaml ./deploy/
-COPY data/meters.example.json data/session_vehicle_map.example.json data/vehicle_config.example.json ./data/
+COPY data/*.example.json data/*.example.yaml ./data/
 COPY cph50_pipeline ./cph50_pipeline
 # In place, because profile and examples are found beside the package. The build backend comes from the lock.
 RUN pip install --no-deps --no-build-isolation --editable . && python -m compileall -q cph50_pipeline

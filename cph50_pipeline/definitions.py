@@ -60,7 +60,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
                     *build_report_assets(),
                 ]
             ),
-            *build_external_assets(),
+            *build_external_assets(settings),
         ],
         asset_checks=[
             *build_checks(),

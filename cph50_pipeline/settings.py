@@ -63,6 +63,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class ApiReads(StrEnum):
+    """Who may read what the API serves."""
+
+    OPEN = "open"
+    TOKEN = "token"
+
+
 class Settings(BaseSettings):
     """The settings of this process. `load_settings` is the way to get them."""
 
@@ -168,6 +175,9 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(
         default=None,
         description="Token for what changes something, or sha256: and its hash. `cph50 token` makes one",
+    )
+    api_reads: ApiReads | None = Field(
+        default=None, description="open or token: who may read. Default: open on this machine alone, else token"
     )
     api_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://localhost:8000/"), description="Where people reach the read API"

@@ -1,4 +1,4 @@
-"""The simulator in the foreground, and the development set-up: simulator, Dagster, and a car that plugs in."""
+"""The simulator in the foreground, and the development set-up: simulator, Dagster, read API, a car that plugs in."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def run_simulator(settings: Settings, services: SimulatedServices, say: Callable
 
 
 def run_dev(settings: Settings, port: int, say: Callable[[str], None]) -> int:
-    """Run the simulator in this process and `dagster dev` beside it; returns Dagster's exit code.
+    """Run the simulator in this process, `dagster dev` and the read API beside it; returns Dagster's exit code.
 
     Raises:
         BadInputError: the settings name a real charger.
@@ -104,7 +104,8 @@ def run_dev(settings: Settings, port: int, say: Callable[[str], None]) -> int:
         session = simulator.plug_in(
             PLUG_IN_CAR, PLUG_IN_MINUTES, datetime.now(UTC) + timedelta(seconds=PLUG_IN_AFTER_SECONDS)
         )
-        say(f"Dagster's UI: http://localhost:{port}    data: {settings.data_root}")
+        api_url = f"http://localhost:{settings.api_port}/"
+        say(f"Dagster's UI: http://localhost:{port}    read API: {api_url}    data: {settings.data_root}")
         say(f"{PLUG_IN_CAR} plugs in at {session.start:%H:%M:%S} UTC; the charger sensor sees it within 30 s")
         environment = os.environ | {
             "CPH50_CHARGEPOINT_DISCOVERY_URL": simulator.discovery_url,
@@ -112,11 +113,17 @@ def run_dev(settings: Settings, port: int, say: Callable[[str], None]) -> int:
             "CPH50_CHARGEPOINT_PASSWORD": simulator.account.password,
             "CPH50_HOME_ASSISTANT_URL": simulator.home_assistant_url,
             "CPH50_HOME_ASSISTANT_TOKEN": simulator.home_assistant_token,
+            "CPH50_DAGSTER_URL": f"http://localhost:{port}/",
+            "CPH50_API_URL": api_url,
             "DAGSTER_HOME": home,
         }
+        serving = [sys.executable, "-m", "cph50_pipeline", "serve", "--port", str(settings.api_port)]
         command = [sys.executable, "-m", "dagster", "dev", "-m", LOCATION, "--port", str(port)]
-        dagster = subprocess.Popen(command, env=environment)
-        return _wait(dagster)
+        with subprocess.Popen(serving, env=environment) as api:
+            try:
+                return _wait(subprocess.Popen(command, env=environment))
+            finally:
+                _end(api)
 
 
 @contextmanager
@@ -153,10 +160,14 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         signal.signal(number, stop)
     while process.poll() is None and not stopping:
         time.sleep(0.2)
+    _end(process)
+    return 0 if stopping else process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-    return 0 if stopping else process.wait()

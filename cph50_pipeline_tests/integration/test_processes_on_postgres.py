@@ -58,6 +58,9 @@ def test_a_car_that_plugs_in_is_collected_by_a_run_that_the_sensor_started(stack
     ]
     assert git(stack.data, "status", "--porcelain", "session_cache", "sessions") == ""
     assert run["runId"] in git(stack.data, "log", "--format=%B")
+    assert stack.read(f"sessions/{session_id}")["session_id"] == session_id
+    [charger] = stack.read("chargers")["chargers"]
+    assert charger["stale"] is False
     assert not list(stack.home.rglob("*.db")), "records went to SQLite instead of PostgreSQL"
 
 
@@ -79,6 +82,7 @@ class Stack:
             "0.0.0.0": LOOPBACK,
             "3000": self.ports["webserver"],
             "4000": self.ports["code"],
+            "8000": self.ports["api"],
             "/opt/cph50/": f"{REPOSITORY}/",
         }
         command = list(words)
@@ -92,7 +96,7 @@ class Stack:
         settings = {
             name: value
             for name, value in self.environment.items()
-            if service == "code" and name.startswith("CPH50_")
+            if service in ("code", "api") and name.startswith("CPH50_")
         }
         outside = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**outside, "DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1", **named, **settings}
@@ -158,6 +162,13 @@ class Stack:
                 return run
         return None
 
+    def read(self, route: str) -> dict[str, Any]:
+        """What the read API answers."""
+        url = f"http://{LOOPBACK}:{self.ports['api']}/api/v1/{route}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
     def wait_for(self, look: Callable[[], Found], what: str) -> Found:
         """What `look` finds, as soon as it finds it."""
         return eventually(look, lambda: f"waited in vain for {what}\n{self.logs()}")
@@ -180,7 +191,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         simulator = started.enter_context(RunningSimulator())
         stack = build_stack(tmp_path, simulator, pg_port, password)
         stack.run("migrate")
-        for service in ("code", "webserver", "daemon"):
+        for service in ("code", "webserver", "daemon", "api"):
             started.enter_context(stack.started(service))
         yield stack
 
@@ -190,7 +201,7 @@ def build_stack(root: Path, simulator: RunningSimulator, pg_port: str, password:
     for folder in (home, data, log_dir):
         folder.mkdir()
     shutil.copy(REPOSITORY / "deploy" / "docker" / "dagster.yaml", home)
-    ports = {"webserver": free_port(), "code": free_port()}
+    ports = {"webserver": free_port(), "code": free_port(), "api": free_port()}
     environment = {
         "DAGSTER_PG_HOST": LOOPBACK,
         "DAGSTER_PG_PORT": pg_port,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from cph50_pipeline.defs.assets.common import GROUP_STATE, GROUP_VEHICLES
+from cph50_pipeline.settings import Settings
 
 VEHICLE_LABELS = dg.AssetKey("vehicle_labels")
 LAST_SESSION = dg.AssetKey("last_session")
@@ -14,7 +15,7 @@ LATEST_VALUES = dg.AssetKey("latest_values")
 CACHES = dg.AssetKey("caches")
 
 
-def build_external_assets() -> list[dg.AssetSpec]:
+def build_external_assets(settings: Settings) -> list[dg.AssetSpec]:
     """Assets that are reported, not materialized."""
     return [
         dg.AssetSpec(
@@ -40,6 +41,7 @@ def build_external_assets() -> list[dg.AssetSpec]:
             group_name=GROUP_STATE,
             kinds={"sql"},
             description="The latest value of every sensor of every device, in the live table; read by the API.",
+            metadata={"read_api": dg.MetadataValue.url(f"{settings.api_url}")},
         ),
         dg.AssetSpec(
             PUBLICATION,
