@@ -135,7 +135,8 @@ def _entries(
 
 def _months(type_: EntryType, store: Store, settings: Settings, now: datetime) -> list[str]:
     """The months of which something is stored that the type is made of, or that it made."""
-    known = set(store.stored_months(ACTIVITY))
+    file = {**MONTH_FILES, **POWER_FILES}[type_.asset]
+    known = {*store.stored_months(ACTIVITY), *store.stored_months(file)}
     if type_.asset in POWER_FILES:
         known |= {*reading_months(store), *store.stored_months(ROLLUPS)}
     current = month_of(now, settings.zone)
