@@ -47,8 +47,8 @@ _INHERITED = (
 )
 _OURS = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "LC_ALL": "C"}
 _TRACES = ("GIT_TRACE", "GIT_CURL_VERBOSE")
-# There are secrets among our settings, which a git that needs none could only betray.
-_SETTINGS = ("CPH50_",)
+# There are secrets among our settings, and a git hands all it has to hooks and helpers: it gets none but what it needs.
+_SETTINGS = "CPH50_"
 # A person's configuration may switch these on, too.
 _NO_TRACE = {"GIT_TRACE2": "0", "GIT_TRACE2_EVENT": "0", "GIT_TRACE2_PERF": "0"}
 _DAMAGE = re.compile(
@@ -110,8 +110,9 @@ class Git:
         environment: Variables for these calls only.
         keep_open: Descriptors that git inherits: a lock that it has to hold even if this process is killed.
         timeout_seconds: How long a call may take.
-        is_secretive: Whether the call uses a secret from our settings: a person's tracing, which would show it, is
-            off, and nothing can ask for another one at the terminal.
+        is_secretive: Whether the call talks to a remote: a person's tracing, which would show a token, is off, and
+            nothing can ask for another one at the terminal.
+        secret_variable: The one variable of our settings that git sees; None: it sees none.
     """
 
     folder: Path
@@ -120,6 +121,7 @@ class Git:
     keep_open: tuple[int, ...] = ()
     timeout_seconds: float = TIMEOUT_SECONDS
     is_secretive: bool = False
+    secret_variable: str | None = None
 
     def with_options(self, *options: str) -> Git:
         """The same with more configuration."""
@@ -205,14 +207,14 @@ class Git:
             ) from error
 
     def _variables(self) -> dict[str, str]:
-        dropped = _TRACES if self.is_secretive else _SETTINGS
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in _INHERITED and not name.startswith(dropped)
-        }
+        inherited = {name: value for name, value in os.environ.items() if self._inherits(name)}
         silence = _NO_TRACE if self.is_secretive else {}
         return {**inherited, **_OURS, **silence, **(self.environment or {})}
+
+    def _inherits(self, name: str) -> bool:
+        if name.startswith(_SETTINGS):
+            return name == self.secret_variable
+        return name not in _INHERITED and not (self.is_secretive and name.startswith(_TRACES))
 
 
 def is_damage(complaint: str) -> bool:

@@ -86,7 +86,7 @@ class GitReading:
                 yield commit
 
     def files(self, commit: str) -> Mapping[str, Blob]:
-        """All files at a commit, by path.
+        """All files at a commit, by path; a symbolic link is none.
 
         Raises:
             NotFoundError: when there is no such commit.
@@ -96,9 +96,8 @@ class GitReading:
             raise NotFoundError(f"{self.name} has no commit {commit}", kept=_KEPT)
         listed = self._run("ls-tree", "-r", "-l", "-z", commit).paths
         entries = (line.partition("\t") for line in listed)
-        return {
-            path: Blob(told.split()[2], int(told.split()[3])) for told, _, path in entries if " blob " in told
-        }
+        fields = ((path, told.split()) for told, _, path in entries)
+        return {path: Blob(id_, int(size)) for path, (mode, _, id_, size) in fields if mode.startswith("100")}
 
     def read(self, blob_ids: Sequence[str]) -> Iterator[bytes]:
         """The contents with these ids, in this order, each verified against its id.

@@ -125,16 +125,14 @@ class Memory:
                 atomic_write(make_private_folder(self._locks.private_dir) / _FILE, data, mode=0o600)
         return known
 
-    def remember_seen(self, paths: Iterable[str], gone: Iterable[str] = ()) -> None:
-        """Note that these published files are in this data root, and others not any more.
+    def remember_seen(self, paths: Iterable[str]) -> None:
+        """Note that these published files are in this data root.
 
         Raises:
             LockedError: another process still holds it after a while.
         """
-        added, removed = frozenset(paths), frozenset(gone)
-        self.change(
-            lambda known: known.model_copy(update={"seen": ((known.seen or frozenset()) | added) - removed})
-        )
+        added = frozenset(paths)
+        self.change(lambda known: known.model_copy(update={"seen": (known.seen or frozenset()) | added}))
 
     @property
     def _path(self) -> Path:

@@ -25,6 +25,7 @@ _SLOWEST_BYTES_A_SECOND = 1
 _SILENCE_SECONDS = 60
 _ALWAYS = (
     "credential.helper=",  # a person's helpers know other accounts, and would keep our token
+    "http.followRedirects=false",  # one could lead to another host, which would get the data
     f"http.lowSpeedLimit={_SLOWEST_BYTES_A_SECOND}",
     f"http.lowSpeedTime={_SILENCE_SECONDS}",
     "gc.auto=0",
@@ -85,7 +86,15 @@ class Remote:
             keep_open: Descriptors of locks that git has to hold even if this process is killed.
         """
         variables = {"GIT_DIR": str(git_dir), "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
-        git = Git(git_dir, (*_ALWAYS, *self._helper()), variables, keep_open, is_secretive=True)
+        helper = self._helper()
+        git = Git(
+            git_dir,
+            (*_ALWAYS, *helper),
+            variables,
+            keep_open,
+            is_secretive=True,
+            secret_variable=self.token_variable if helper else None,
+        )
         return git.with_variables(GIT_SSH_COMMAND=_SSH) if self._needs_ssh_command(git) else git
 
     def _needs_ssh_command(self, git: Git) -> bool:

@@ -64,6 +64,12 @@ _MEANINGS = (
         "Unarchive it, or set CPH50_GITHUB_REPOSITORY to another",
     ),
     _Meaning(
+        r"error: 30[12378]",
+        PermanentError,
+        "{remote} sends us on to another address, which is not followed with the token and the data",
+        "Set CPH50_GITHUB_REPOSITORY to its new name, or CPH50_GIT_REMOTE to its new address",
+    ),
+    _Meaning(
         r"rate limit|abuse detection|error: 429|Too Many Requests",
         TransientError,
         "{remote} is asked too often",

@@ -59,6 +59,23 @@ def person(tmp_path: Path, there: Path) -> Person:
 # --- what is pushed ---
 
 
+def test_a_hook_of_the_remote_sees_no_setting_of_ours(
+    household: PushedHousehold, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CHARGEPOINT_PASSWORD", "HOME_ASSISTANT_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.setenv(f"CPH50_{name}", f"canary of {name}")
+    household.remote = Remote(str(there), "main", "CPH50_GITHUB_TOKEN")
+    hook, seen = there / "hooks" / "post-receive", tmp_path / "seen"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nenv > {seen}\n")
+    hook.chmod(0o755)
+    household.run(FIRST)
+    household.upload()
+    assert "PATH=" in seen.read_text()
+    assert "canary" not in seen.read_text()
+    assert "CPH50_" not in seen.read_text()
+
+
 def test_commits_of_runs_are_pushed_one_by_one_as_they_were_made(
     household: PushedHousehold, there: Path
 ) -> None:

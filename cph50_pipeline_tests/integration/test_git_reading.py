@@ -84,6 +84,15 @@ def test_files_and_contents_are_those_of_the_commit_asked_for(reading: GitReadin
     assert list(reading.read(ids)) == [b"\xff\x00\n", b"[2]\n"]
 
 
+def test_a_symbolic_link_is_no_file(reading: GitReading, repository: Path) -> None:
+    (repository / "tariffs.json").symlink_to("notes.txt")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message=A link")
+    head = reading.head()
+    assert head is not None
+    assert sorted(reading.files(head)) == ["notes.txt", FILE]
+
+
 def test_an_abbreviated_id_is_resolved_and_what_is_not_on_the_branch_is_not_found(
     reading: GitReading, repository: Path
 ) -> None:

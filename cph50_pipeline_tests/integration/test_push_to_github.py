@@ -17,6 +17,7 @@ from cph50_pipeline.simulator.github import RunningGitHub
 from cph50_pipeline.storage.git_reading import fetch_copy
 from cph50_pipeline.storage.remote import Remote
 from cph50_pipeline_tests.integration.clones import FIRST, SECOND, PushedHousehold, files_at, subjects
+from cph50_pipeline_tests.integration.github_branches import commit_by_hand
 
 REPOSITORY = "household/data"
 TOKEN = "github_pat_11CANARY0secret0of0the0household"
@@ -136,6 +137,24 @@ def test_a_renamed_branch_is_named_and_followed_when_the_setting_is(
     uploaded = household.upload()
     assert uploaded is not None
     assert subjects(there, "trunk") == [FIRST, SECOND, "tariffs.json"]
+
+
+@pytest.mark.parametrize("operation", ["git_refs", "git_fetch", "git_push"])
+def test_a_redirect_to_another_address_is_refused_and_not_followed(
+    household: PushedHousehold, hub: RunningGitHub, operation: str
+) -> None:
+    household.run(FIRST)
+    household.upload()
+    hub.create_repository("household/elsewhere")
+    elsewhere = hub.git_url("household/elsewhere")
+    if operation == "git_fetch":  # what is asked for only where there is something to fetch
+        commit_by_hand(hub.git_dir(REPOSITORY), {"README.md": b"Mine\n"})
+    address = f"{elsewhere}/info/refs?service=git-upload-pack" if operation == "git_refs" else elsewhere
+    hub.faults.fail(302, operation=operation, headers={"Location": address}, times=None)
+    error = refusal(household)
+    assert error.message.startswith(f"{household.remote.url} sends us on to another address")
+    assert "CPH50_GIT_REMOTE" in error.remedy
+    assert not [asked for asked in hub.requests if "elsewhere" in str(asked)]
 
 
 def test_a_file_too_large_is_named(household: PushedHousehold, hub: RunningGitHub) -> None:

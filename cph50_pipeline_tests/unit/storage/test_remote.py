@@ -157,6 +157,7 @@ def test_git_gets_the_token_in_no_option_and_no_variable_of_ours(url: str, tmp_p
     assert TOKEN not in repr(git)
     assert git.is_secretive
     assert any(VARIABLE in option for option in git.options) == (url == WEB)
+    assert git.secret_variable == (VARIABLE if url == WEB else None)
 
 
 def test_a_remote_that_is_shown_shows_no_token() -> None:
