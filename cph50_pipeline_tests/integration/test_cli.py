@@ -52,6 +52,7 @@ COMMANDS = [
     "vehicles",
     "import",
     "train",
+    "maintenance",
     "settings",
 ]
 

@@ -56,6 +56,26 @@ def test_what_makes_no_sense_is_wrong_use(home: CommandHome, wrong: list[str]) -
     assert not (home.data / "private" / "maintenance.json").exists()
 
 
+def test_the_daemon_that_collects_power_says_so_and_asks_nobody(home: CommandHome) -> None:
+    home.changes |= {
+        "CPH50_HOME_ASSISTANT_URL": home.simulator.home_assistant_url,
+        "CPH50_HOME_ASSISTANT_TOKEN": home.simulator.home_assistant_token,
+    }
+    home.run("maintenance", "on", "--reason", "new router")
+    home.simulator.requests.clear()
+    daemon = home.start("power", "collect", "--daemon")
+    try:
+        assert daemon.stdout is not None
+        said = next(line for line in daemon.stdout if "Nothing is collected: " in line)
+        assert "maintenance since" in said
+        assert said.endswith(": new router\n")
+    finally:
+        daemon.terminate()
+        daemon.communicate(timeout=60)
+    assert home.simulator.requests.counts() == {}
+    assert not (home.data / "private" / "power_spool").exists()
+
+
 def test_maintenance_is_done_also_while_the_mode_is_on_and_says_so(home: CommandHome) -> None:
     home.run("maintenance", "on")
     logs = home.data / "private" / "logs"
