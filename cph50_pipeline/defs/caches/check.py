@@ -8,6 +8,7 @@ import dagster as dg
 
 from cph50_pipeline.defs.assets.external import CACHES
 from cph50_pipeline.defs.caches.status import EntryStatus, Fault, statuses, worst_first
+from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.settings import Settings
 
 CHECK = "caches_are_valid"
@@ -46,6 +47,7 @@ def build_cache_sensor(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Holds what is built against its rules, age and inputs, and says in a check what offends.",
     )
+    @pauses(settings)
     def cache_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         found = statuses(context.instance, settings, datetime.now(UTC), context.log)
         offending = worst_first(found)
