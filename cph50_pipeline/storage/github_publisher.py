@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from cph50_pipeline.storage.github.memory import Remembered, read_memory, write_
 from cph50_pipeline.storage.github.model import Edit, Made, Snapshot
 from cph50_pipeline.storage.known import Known, Memory
 from cph50_pipeline.storage.layout import Cause, kind_of
-from cph50_pipeline.storage.local_files import LocalFile, local_files
+from cph50_pipeline.storage.local_files import LocalFile, Look, look_at_files
 from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
 from cph50_pipeline.storage.provenance import checked_out
@@ -74,7 +75,7 @@ class GitHubPublisher:
             TransientError: GitHub did not answer, or its limits are reached; tried again later.
             PermanentError: GitHub refuses; says what to do.
         """
-        looked: Mapping[str, LocalFile] | None = None
+        looked: Look | None = None
         if not insistence.is_asked_for:
             waiting, looked = self._look(now)
             if not waiting.is_due:
@@ -99,12 +100,12 @@ class GitHubPublisher:
         """What differs from the repository as it was last seen."""
         return self._look(now)[0]
 
-    def _look(self, now: datetime) -> tuple[Waiting, Mapping[str, LocalFile]]:
+    def _look(self, now: datetime) -> tuple[Waiting, Look]:
         """What waits, and the files as they are."""
         known = self._memory.read()
         remembered = read_memory(self._selection.locks.private_dir, self._name)
-        here = local_files(self._selection.data_root, remembered.here)
-        changes = _differences(here, remembered.snapshot.files)
+        here = look_at_files(self._selection.data_root, remembered.here, time.time_ns())
+        changes = _differences(here.files, remembered.snapshot.files)
         chosen = self._selection.choose(changes, remembered.state, now, known.seen)
         self._withheld = chosen.withheld
         due_at = self._rhythm.due_at(chosen.causes, known.uploaded_at, month_of(now, self._zone))
@@ -128,12 +129,12 @@ class _Publication:
     run: RunInfo
     now: datetime
     insistence: Insistence
-    looked: Mapping[str, LocalFile] | None = None
+    looked: Look | None = None
     chosen: Chosen = field(default_factory=Chosen)
     told: tuple[str, ...] = ()
     _known: Known = field(init=False)
     _before: Remembered = field(init=False)
-    _here: Mapping[str, LocalFile] = field(default_factory=dict)
+    _here: Look = field(default_factory=Look)
     _snapshot: Snapshot = field(default_factory=Snapshot)
     _last_seen: Snapshot = field(init=False)
 
@@ -142,7 +143,7 @@ class _Publication:
         private_dir = self.selection.locks.private_dir
         self._before = read_memory(private_dir, place_of(self.repository))
         if self.insistence.compares_all:
-            self._before, self.looked = replace(self._before, here={}), None
+            self._before, self.looked = replace(self._before, here=Look()), None
         self._last_seen = self._before.snapshot
         self.selection = replace(self.selection, may_replace=self.insistence.may_replace)
 
@@ -165,7 +166,7 @@ class _Publication:
             self.now, did_upload=made is not None, named={*self._known.runs, self.run.run_id}
         )
         published = self._published(made)
-        same = {path for path, file in self._here.items() if file.id == _id(published.files, path)}
+        same = {path for path, file in self._here.files.items() if file.id == _id(published.files, path)}
         # What is gone or otherwise here by now stays ours until that is published, too.
         still_ours = self._seen(published) & published.files.keys()
         return after.model_copy(update={"seen": frozenset(same | still_ours), "sent": {}})
@@ -192,7 +193,7 @@ class _Publication:
         self._snapshot = self._last_seen = snapshot
         self._here, self.looked = self.looked or self._look(), None
         seen = self._seen(snapshot)
-        changes = _differences(self._here, snapshot.files)
+        changes = _differences(self._here.files, snapshot.files)
         self.chosen = self.selection.choose(changes, self._state, self.now, seen)
         edits = [Edit(change.path, self.selection.current(change.path)) for change in self.chosen.changes]
         self._announce(edits, seen)
@@ -206,8 +207,8 @@ class _Publication:
             self.memory.change(lambda known: known.model_copy(update=news))
             self._known = self._known.model_copy(update=news)
 
-    def _look(self) -> Mapping[str, LocalFile]:
-        return local_files(self.selection.data_root, self._before.here)
+    def _look(self) -> Look:
+        return look_at_files(self.selection.data_root, self._before.here, time.time_ns())
 
     def _state(self, path: str) -> bytes | None:
         """A state file as it is in the branch."""
@@ -248,7 +249,7 @@ class _Publication:
         seen = self._known.seen
         if seen is None:
             seen = frozenset(
-                path for path, file in self._here.items() if file.id == _id(snapshot.files, path)
+                path for path, file in self._here.files.items() if file.id == _id(snapshot.files, path)
             )
         return seen | self._landed(snapshot)
 
@@ -264,7 +265,7 @@ class _Publication:
         """
         former = read_memory(self.selection.locks.private_dir, None)
         if self._is_on_branch(former.snapshot.commit):
-            self._go_on(former.snapshot, former.snapshot.files.keys() & former.here.keys())
+            self._go_on(former.snapshot, former.snapshot.files.keys() & former.here.files.keys())
             return
         commit = checked_out(Git(self.selection.data_root))
         if commit is not None and self._is_on_branch(commit):

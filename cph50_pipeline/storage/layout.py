@@ -55,6 +55,7 @@ _FIELDS = {
     "id": r"[0-9A-Za-z_-]+",
     "page": r"(?:[0-9A-Za-z_-][0-9A-Za-z_.-]*/)*[0-9A-Za-z_-][0-9A-Za-z_.-]*",
 }
+_DAY_FOLDER = re.compile("sessions/" + _FIELDS["date_folders"])
 _EXAMPLES = {
     "month": "2026-01",
     "date": "2026-01-07",
@@ -172,6 +173,11 @@ def kind_of(relative_path: str) -> FileKind | None:
     """What kind of published file a path in the data root is; None for a person's own file."""
     among = _KINDS_BY_PLACE.get(relative_path.partition("/")[0], ())
     return next((kind for kind in among if kind.matches(relative_path)), None)
+
+
+def is_day_folder(relative_path: str) -> bool:
+    """Whether a folder is that of a day, which holds its files and no folders that hold any."""
+    return _DAY_FOLDER.fullmatch(relative_path) is not None
 
 
 def published_places() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import traceback
 from collections.abc import Callable, Iterator
@@ -126,6 +127,18 @@ def test_a_second_publication_commits_and_uploads_nothing(
     assert not household.waiting().is_due
     assert household.publish(insistence=COMPARING) is None
     assert household.hub.commits() == 1
+
+
+def test_an_edit_in_place_in_a_day_long_past_goes_when_everything_is_compared(
+    household: PublishingHousehold,
+) -> None:
+    household.publish({OPEN: "[1]\n"})
+    edited = household.data_root / OPEN
+    os.utime(edited.parent, (1, 1))
+    household.publish({CONFIG: "{}\n"})
+    edited.write_text("[2]\n")
+    household.publish(insistence=COMPARING)
+    assert household.hub.files() == {OPEN: "[2]\n", CONFIG: "{}\n"}
 
 
 def test_what_earlier_runs_wrote_goes_along_and_each_run_is_named(household: PublishingHousehold) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cph50_pipeline.storage.atomic import atomic_write
 from cph50_pipeline.storage.github.model import Snapshot
-from cph50_pipeline.storage.local_files import LocalFile
+from cph50_pipeline.storage.local_files import LocalFile, Look
 from cph50_pipeline.storage.private import make_private_folder
 from cph50_pipeline.storage.published import Blob
 
@@ -31,7 +31,7 @@ class Remembered:
     """
 
     snapshot: Snapshot = field(default_factory=Snapshot)
-    here: Mapping[str, LocalFile] = field(default_factory=dict)
+    here: Look = field(default_factory=Look)
     states: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def state(self, path: str) -> bytes | None:
@@ -69,14 +69,15 @@ def _read(path: Path, repository: str | None, version: tuple[int, ...]) -> Remem
         files.update((name, Blob(*blob)) for name, blob in document["otherwise"].items())
         snapshot = Snapshot(document["commit"], document["tree"], files)
         states = {name: (str(id_), str(text)) for name, (id_, text) in document["states"].items()}
-        return Remembered(snapshot, here, states)
+        look = Look(here, dict(document["days"]["folders"]), int(document["days"]["listed"]))
+        return Remembered(snapshot, look, states)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return Remembered()
 
 
 def write_memory(private_dir: Path, repository: str, remembered: Remembered) -> None:
     """Remember this instead."""
-    snapshot, here = remembered.snapshot, remembered.here
+    snapshot, here = remembered.snapshot, remembered.here.files
     # Nearly all files are published as they are here, and are named once; columns are quicker to read than rows.
     document = {
         "repository": repository,
@@ -90,6 +91,7 @@ def write_memory(private_dir: Path, repository: str, remembered: Remembered) -> 
             for path, blob in snapshot.files.items()
             if (file := here.get(path)) is None or (file.id, file.size) != (blob.id, blob.size)
         },
+        "days": {"folders": remembered.here.folders, "listed": remembered.here.all_listed_at_ns},
         "states": remembered.states,
     }
     data = json.dumps(document, separators=(",", ":")).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cph50_pipeline.storage.layout import KINDS, Cause, FileKind, kind_of, published_places
+from cph50_pipeline.storage.layout import KINDS, Cause, FileKind, is_day_folder, kind_of, published_places
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
@@ -64,3 +64,17 @@ def test_the_files_that_do_not_cause_a_commit_by_any_change() -> None:
         "power/event_totals.json": Cause.NIGHT,
         "power/weekly.json": Cause.NIGHT,
     }
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_one"),
+    [
+        ("sessions/2026/01/07", True),
+        ("sessions/2026/01", False),
+        ("sessions/2026/13/07", False),
+        ("sessions/2026/01/07/more", False),
+        ("site/2026/01/07", False),
+    ],
+)
+def test_only_sessions_lie_in_folders_of_days(folder: str, is_one: bool) -> None:
+    assert is_day_folder(folder) is is_one

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cph50_pipeline.storage.github.memory import Remembered, read_memory, write_memory
 from cph50_pipeline.storage.github.model import Snapshot
-from cph50_pipeline.storage.local_files import LocalFile
+from cph50_pipeline.storage.local_files import LocalFile, Look
 from cph50_pipeline.storage.published import Blob
 
 REPOSITORY = "household/data#main"
@@ -27,12 +27,17 @@ snapshots = st.builds(
 everything = st.builds(
     Remembered,
     snapshots,
-    st.dictionaries(paths, st.builds(LocalFile, ids, sizes, sizes, sizes)),
+    st.builds(
+        Look,
+        st.dictionaries(paths, st.builds(LocalFile, ids, sizes, sizes, sizes)),
+        st.dictionaries(paths, sizes),
+        sizes,
+    ),
     st.dictionaries(paths, st.tuples(ids, st.text(st.characters(exclude_categories=["Cs"])))),
 )
 SOMETHING = Remembered(
     Snapshot("c" * 40, "d" * 40, {STATE: Blob("a" * 40, 3)}),
-    {STATE: LocalFile("b" * 40, 4, 5, 6)},
+    Look({STATE: LocalFile("b" * 40, 4, 5, 6)}, {"sessions/2026/01/07": 7}, 8),
     {STATE: ("a" * 40, '{"connected": true, "name": "ü"}')},
 )
 
