@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+from contextlib import nullcontext, suppress
 from typing import Annotated
 
 import typer
@@ -12,9 +11,7 @@ import typer
 from cph50_pipeline.cli import output
 from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.settings import Settings, load_settings
-
-POLL_STOP_SECONDS = 15.0
+from cph50_pipeline.settings import load_settings
 
 
 def serve(
@@ -30,6 +27,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the read API until interrupted: what is stored, and how things stand now."""
+    from cph50_pipeline.defs.live_polling import polling
     from cph50_pipeline.storage.logs import configure_logging
     from cph50_pipeline.web.access import Access
     from cph50_pipeline.web.app import build_app
@@ -52,7 +50,9 @@ def serve(
             output.progress(f"The read API: {address}    its routes: {address}docs")
 
         server = server_of(build_app(settings), announce)
-        with _polling(settings, poll):
+        # The server ends what it is at, and then passes on the signal that told it to stop.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with polling(output.progress) if poll else nullcontext(), suppress(KeyboardInterrupt):
             server.run([listener])
     output.progress("Stopped")
 
@@ -76,21 +76,3 @@ def token(
         output.show_document({"token": made})
     else:
         print(made)
-
-
-@contextmanager
-def _polling(settings: Settings, is_wanted: bool) -> Iterator[None]:
-    """The collector in a thread of its own, while the server runs."""
-    if not is_wanted:
-        yield
-        return
-    from cph50_pipeline.defs.live_polling import run_polling
-
-    stop = threading.Event()
-    thread = threading.Thread(target=run_polling, args=(settings, stop), name="poller", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(POLL_STOP_SECONDS)

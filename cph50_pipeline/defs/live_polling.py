@@ -1,4 +1,4 @@
-"""Polling without Dagster's daemon, inside `cph50 serve --poll`: latest values all the time, runs when they are due.
+"""Polling without Dagster's daemon, beside `cph50 serve --poll`: latest values all the time, runs when they are due.
 
 One thread polls the feeds, so that a run of minutes costs no value; another does what `cph50 tick` does, the look at
 the charger included, unless Dagster's daemon is alive and does it. Both outlive what may pass, and say it once.
@@ -6,9 +6,13 @@ the charger included, unless Dagster's daemon is alive and does it. Both outlive
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from logging import getLogger
+from multiprocessing import get_context, parent_process
+from signal import SIG_IGN, SIGINT, signal
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -20,13 +24,49 @@ from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.tick import Ticked, tick
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.live.said import Said
-from cph50_pipeline.settings import Settings
+from cph50_pipeline.settings import Settings, load_settings
+from cph50_pipeline.storage.logs import configure_logging
 
 if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event as EventOfProcesses
+
     from cph50_pipeline.live.poller import Poller
 
 LOOK_SECONDS = 5.0
 _log = getLogger(__name__)
+
+
+@contextmanager
+def polling(say: Callable[[str], None]) -> Iterator[None]:
+    """Poll in a process of its own while the block lasts, so that a run at work keeps no reader waiting."""
+    context = get_context("spawn")
+    stop = context.Event()
+    process = context.Process(target=_poll_for_another, args=(stop,), name="poller")
+    process.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        process.join(LOOK_SECONDS + 1)
+        if process.is_alive():
+            say("A run is at work and is waited for; Ctrl-C ends it now, and the next one makes up for it")
+            process.join()
+
+
+def _poll_for_another(told: EventOfProcesses) -> None:
+    """Poll by the settings of the environment until told to stop, or whoever would tell is gone."""
+    signal(SIGINT, SIG_IGN)  # of a terminal's Ctrl-C the other process tells
+    settings = load_settings()
+    configure_logging(settings, "poller")
+    stop, parent = Event(), parent_process()
+
+    def listen() -> None:
+        while not told.wait(LOOK_SECONDS) and parent is not None and parent.is_alive():
+            pass
+        stop.set()
+
+    Thread(target=listen, daemon=True).start()
+    run_polling(settings, stop)
 
 
 def run_polling(settings: Settings, stop: Event) -> None:
