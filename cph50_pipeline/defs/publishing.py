@@ -35,7 +35,8 @@ def build_store_resource(settings: Settings) -> dg.ResourceDefinition:
     def store(context: dg.InitResourceContext) -> Iterator[Store]:
         run = context.run
         household = Store.of(settings)
-        if run is None:  # a sensor or a command asks, nothing is run
+        instance = context.instance
+        if run is None or instance is None:  # a sensor or a command asks, nothing is run
             with household.open():
                 yield household
             return
@@ -44,22 +45,31 @@ def build_store_resource(settings: Settings) -> dg.ResourceDefinition:
             with household.open():
                 ensure_reference_files(household)
                 yield household
-                if context.instance is not None:
-                    commit_run(settings, household, context.instance, run, log)
-            if (
-                context.instance is not None
-            ):  # the locks of months are free: others need not wait for the network
-                upload_run(settings, household, context.instance, run, log)
+                publishes = can_publish(settings, household, log)
+                if publishes:
+                    commit_run(settings, household, instance, run, log)
+            if publishes:  # the locks of months are free: others need not wait for the network
+                upload_run(settings, household, instance, run, log)
 
     return store
+
+
+def can_publish(settings: Settings, store: Store, log: Logger) -> bool:
+    """Whether anything can be published at a run's end; what a person has to do first is said, once."""
+    if settings.publish_mode is PublishMode.OFF:
+        return False
+    try:
+        publisher_of(settings, store)
+    except Cph50Error as error:
+        log.error(f"Nothing was published: {error} The files are safe; the next run publishes them.")
+        return False
+    return True
 
 
 def commit_run(
     settings: Settings, store: Store, instance: dg.DagsterInstance, run: dg.DagsterRun, log: Logger
 ) -> Publication | None:
     """Commit what a run wrote. Never raises: a failed commit is made up for by the next one."""
-    if settings.publish_mode is PublishMode.OFF:
-        return None
     try:
         publisher = publisher_of(settings, store)
         waiting = publisher.waiting(datetime.now(UTC))
@@ -86,7 +96,7 @@ def upload_run(
     settings: Settings, store: Store, instance: dg.DagsterInstance, run: dg.DagsterRun, log: Logger
 ) -> Publication | None:
     """Upload what waits, if it is due. Never raises: a failed upload is made up for by the next one."""
-    if settings.publish_mode in (PublishMode.OFF, PublishMode.LOCAL):
+    if settings.publish_mode is PublishMode.LOCAL:
         return None
     try:
         publisher = publisher_of(settings, store)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.storage.git import Git
+from cph50_pipeline.storage.judged_commit import commit_judged
 from cph50_pipeline.storage.layout import kind_of, published_places
 from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS
 from cph50_pipeline.storage.messages import Change, RunInfo, commit_message
@@ -55,7 +56,7 @@ class GitPublisher:
             return None
         with self._opened(now) as repository:
             chosen = self._choose(repository, now)
-            return self._commit(repository, [*chosen.changes], run) if chosen.changes else None
+            return self._commit(repository, chosen, run) if chosen.changes else None
 
     def upload(self, run: RunInfo, now: datetime, insistence: Insistence) -> Publication | None:
         """Nothing: the commits stay here."""
@@ -104,26 +105,22 @@ class GitPublisher:
         with self._selection.locks.repository(timeout_seconds) as descriptor:
             yield self._open(Git(self._selection.data_root, environment=dates, keep_open=(descriptor,)))
 
-    def _commit(self, repository: Repository, changes: list[Change], run: RunInfo) -> Publication | None:
+    def _commit(self, repository: Repository, chosen: Chosen, run: RunInfo) -> Publication | None:
         repository.free_index()
         branch = repository.branch()
-        git = self._as_somebody(repository.git)
-        untracked = [change.path for change in changes if change.status == "?"]
-        changes = [replace(change, status="A") if change.status == "?" else change for change in changes]
-        if untracked:  # `commit --only` takes only what git knows
-            git.run("add", "--intent-to-add", *_FROM_STDIN, stdin=_as_input(untracked))
+        repository = replace(repository, git=self._as_somebody(repository.git))
+        untracked = [change.path for change in chosen.changes if change.status == "?"]
+        changes = [
+            replace(change, status="A") if change.status == "?" else change for change in chosen.changes
+        ]
         message = commit_message(changes, run)
         paths = [change.path for change in changes]
-        answer = git.ask("commit", *_COMMIT, f"--message={message}", *_FROM_STDIN, stdin=_as_input(paths))
-        if answer.code != 0:
-            if not {change.path for change in differences(repository)}.intersection(paths):
-                return None  # put back, or committed by a person, since we looked
-            raise git.refusal(answer, "commit")
-        commit = repository.head()
+        if chosen.judged:
+            commit = commit_judged(repository, paths, chosen.judged, message)
+        else:
+            commit = _commit_as_they_are(repository, paths, untracked, message)
         if commit is None:
-            raise PermanentError(
-                f"The branch {branch} in {repository.top} has no commit after a commit was made"
-            )
+            return None  # put back, or committed by a person, since we looked
         return Publication(commit, branch, tuple(paths), sum(map(self._selection.size, paths)), message)
 
     def _as_somebody(self, git: Git) -> Git:
@@ -136,6 +133,24 @@ class GitPublisher:
 
 _FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
 _COMMIT = ("--quiet", "--only", "--no-verify", "--cleanup=verbatim")
+
+
+def _commit_as_they_are(
+    repository: Repository, paths: Sequence[str], untracked: Sequence[str], message: str
+) -> str | None:
+    """Commit files as they are now; None when they are so in the last commit."""
+    git = repository.git
+    if untracked:  # `commit --only` takes only what git knows
+        git.run("add", "--intent-to-add", *_FROM_STDIN, stdin=_as_input(untracked))
+    answer = git.ask("commit", *_COMMIT, f"--message={message}", *_FROM_STDIN, stdin=_as_input(paths))
+    if answer.code != 0:
+        if not {change.path for change in differences(repository)}.intersection(paths):
+            return None
+        raise git.refusal(answer, "commit")
+    commit = repository.head()
+    if commit is None:
+        raise PermanentError(f"The branch in {repository.top} has no commit after a commit was made")
+    return commit
 
 
 def _as_input(paths: Sequence[str]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -80,7 +81,7 @@ class GitHubPublisher:
             waiting, looked = self._look(now)
             if not waiting.is_due:
                 return None
-        with self._selection.locks.uploading(insistence.seconds):
+        with self._selection.locks.uploading(insistence.seconds), closing(self._repository):
             publication = _Publication(
                 self._selection, self._repository, self._memory, run, now, insistence, looked
             )
@@ -195,9 +196,14 @@ class _Publication:
         seen = self._seen(snapshot)
         changes = _differences(self._here.files, snapshot.files)
         self.chosen = self.selection.choose(changes, self._state, self.now, seen)
-        edits = [Edit(change.path, self.selection.current(change.path)) for change in self.chosen.changes]
+        edits = [Edit(change.path, self._content(change.path)) for change in self.chosen.changes]
         self._announce(edits, seen)
         return edits
+
+    def _content(self, path: str) -> bytes | None:
+        """What is published of a chosen file."""
+        judged = self.chosen.judged
+        return judged[path] if path in judged else self.selection.current(path)
 
     def _announce(self, edits: Sequence[Edit], seen: frozenset[str]) -> None:
         """Remember what is sent before it is: a kill, or a lost answer, makes it nobody else's."""

@@ -36,11 +36,14 @@ class Chosen:
         changes: What goes into the commit, by path; empty when nothing of it causes one.
         causes: What of it causes the commit.
         withheld: What is kept back though it is nobody's secret, with the reason, by path.
+        judged: The state files among the changes as they were judged, by path, None for one that is gone: just this is
+            published. Read again, such a file might tell what has not waited for its delay.
     """
 
     changes: tuple[Change, ...] = ()
     causes: tuple[Change, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
+    judged: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,14 @@ class Selection:
         busy = self._locks_of_others(changes)
         taken: list[Change] = []
         causes: list[Change] = []
+        judged: dict[str, bytes | None] = {}
         for change in changes:
             is_left_to_others = not busy.isdisjoint(_locks_of(change))
             if change.path in withheld or is_left_to_others:
                 continue
-            verdict = self._judge(change, published, now)
+            if change.kind.cause is Cause.STATE:
+                judged[change.path] = self.current(change.path)
+            verdict = self._judge(change, judged.get(change.path), published, now)
             if verdict is not Verdict.HOLD:
                 taken.append(change)
             if verdict is Verdict.CAUSE:
@@ -104,8 +110,9 @@ class Selection:
         if not causes:
             return Chosen(withheld=withheld)
         is_night = any(change.kind.name == NIGHTLY for change in taken)
-        going = (change for change in taken if is_night or change.kind.cause is not Cause.NIGHT)
-        return Chosen(tuple(going), tuple(causes), withheld)
+        going = tuple(change for change in taken if is_night or change.kind.cause is not Cause.NIGHT)
+        states = {change.path: judged[change.path] for change in going if change.path in judged}
+        return Chosen(going, tuple(causes), withheld, states)
 
     def _lost(self, changes: Sequence[Change]) -> Collection[str]:
         """All that is gone, when more sessions' files are than are left: a disk that is missing, and not a wish.
@@ -154,13 +161,15 @@ class Selection:
     def _is_uploaded(self, change: Change) -> bool:
         return self.rhythm is None or self.rhythm.takes(change.kind.group)
 
-    def _judge(self, change: Change, published: Callable[[str], bytes | None], now: datetime) -> Verdict:
+    def _judge(
+        self, change: Change, state: bytes | None, published: Callable[[str], bytes | None], now: datetime
+    ) -> Verdict:
         if change.kind.cause is Cause.CHANGE:
             return Verdict.CAUSE
         if change.kind.cause in (Cause.NEVER, Cause.NIGHT):
             return Verdict.TRAVEL
         before = published(change.path)
-        return self.presence.judge(change.kind, change.path, self.current(change.path), before, now)
+        return self.presence.judge(change.kind, change.path, state, before, now)
 
     def _locks_of_others(self, changes: Sequence[Change]) -> set[str]:
         """The locks by which other runs, now at work, hold some of the files."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.git_publisher import GitPublisher
+from cph50_pipeline.storage.layout import FileKind
 from cph50_pipeline.storage.locks import Locks
 from cph50_pipeline.storage.messages import RunInfo
-from cph50_pipeline.storage.presence import Presence
+from cph50_pipeline.storage.presence import Presence, Verdict
 from cph50_pipeline.storage.publisher import Publication
 from cph50_pipeline.storage.selection import Selection
 
@@ -35,6 +37,20 @@ def commit(
 ) -> Publication | None:
     """Commit as a run does at its end."""
     return publisher(data_root, publish_delay_minutes=publish_delay_minutes).commit(RUN, now)
+
+
+@dataclass(frozen=True)
+class OvertakenPresence(Presence):
+    """A rule after whose judgement another process writes the file at once."""
+
+    overtaken_by: str
+
+    def judge(
+        self, kind: FileKind, path: str, current: bytes | None, published: bytes | None, now: datetime
+    ) -> Verdict:
+        verdict = super().judge(kind, path, current, published, now)
+        write(self.private_dir.parent, path, content=self.overtaken_by)
+        return verdict
 
 
 def write(data_root: Path, *paths: str, content: str = "[]\n") -> None:

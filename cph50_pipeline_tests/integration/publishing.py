@@ -24,7 +24,7 @@ from cph50_pipeline.storage.selection import LARGEST_BYTES, Selection
 from cph50_pipeline_tests.integration import github_branches
 from cph50_pipeline_tests.integration.github_branches import AT_ONCE, TOKEN, commit_by_hand
 from cph50_pipeline_tests.integration.github_branches import files_at as bytes_at
-from cph50_pipeline_tests.integration.households import NOW, write
+from cph50_pipeline_tests.integration.households import NOW, OvertakenPresence, write
 
 PUSH, GITHUB = "push", "github"
 ZONE = ZoneInfo("America/Los_Angeles")
@@ -79,6 +79,7 @@ class PublishingHousehold:
         rhythm: As it is set; at once when nothing is said.
         runs: How many runs it had.
         told: What the last upload told of others.
+        overtaken_by: What another process writes into a state file as soon as that was judged; None: nothing.
     """
 
     data_root: Path
@@ -90,6 +91,7 @@ class PublishingHousehold:
     own_months: Collection[str] = ()
     runs: int = 0
     told: Sequence[str] = ()
+    overtaken_by: str | None = None
 
     @property
     def locks(self) -> Locks:
@@ -100,7 +102,7 @@ class PublishingHousehold:
         selection = Selection(
             self.data_root,
             self.locks,
-            Presence(self.locks.private_dir, self.publish_delay_minutes),
+            self._presence(),
             own_months=self.own_months,
             rhythm=parse_rhythm(self.rhythm),
             largest_bytes=self.largest_bytes,
@@ -114,6 +116,11 @@ class PublishingHousehold:
         return PushPublisher(
             selection, Clone(self.data_root, self.locks.private_dir, remote, self.locks), ZONE
         )
+
+    def _presence(self) -> Presence:
+        if self.overtaken_by is None:
+            return Presence(self.locks.private_dir, self.publish_delay_minutes)
+        return OvertakenPresence(self.locks.private_dir, self.publish_delay_minutes, self.overtaken_by)
 
     def write(self, files: Mapping[str, str | None]) -> None:
         """Write files as a run does; None removes one."""

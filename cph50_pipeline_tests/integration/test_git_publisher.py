@@ -13,10 +13,13 @@ from cph50_pipeline.errors import PermanentError, TransientError
 from cph50_pipeline.storage import repository
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.git import Git
+from cph50_pipeline.storage.git_publisher import GitPublisher
 from cph50_pipeline.storage.locks import Locks
+from cph50_pipeline.storage.selection import Selection
 from cph50_pipeline_tests.integration.households import (
     NOW,
     RUN,
+    OvertakenPresence,
     commit,
     commit_count,
     committed_files,
@@ -335,6 +338,31 @@ def test_staged_work_survives_before_the_first_commit_of_a_repository(tmp_path: 
     assert commit(tmp_path / "data") is not None
     assert committed_files(tmp_path) == ["data/session_cache/2026-01.json"]
     assert git(tmp_path, "diff", "--cached", "--name-only").split() == ["notes.txt"]
+
+
+def test_a_state_that_changes_after_it_was_judged_is_committed_as_it_was_judged_and_nothing_else(
+    house: Path,
+) -> None:
+    data_root = house / "data"
+    home, away = (dump_json({"connected": connected}).decode() for connected in (True, False))
+    write(data_root, "last_session.json", ".last_session_id.json", content=home)
+    (house / "notes.txt").write_text("staged\n")
+    git(house, "add", "notes.txt")
+    locks = Locks(data_root / "private")
+    presence = OvertakenPresence(locks.private_dir, 0, away)
+    written = GitPublisher(Selection(data_root, locks, presence)).commit(RUN, NOW)
+    assert written is not None
+    assert written.commit == git(house, "rev-parse", "home").strip()
+    assert "data/last_session.json" in git(house, "ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    assert git(house, "show", "HEAD:data/last_session.json") == home
+    assert git(house, "show", "HEAD:data/.last_session_id.json") == home
+    assert git(house, "show", "HEAD:notes.txt") == "first\n"
+    assert git(house, "diff", "--cached", "--name-only").split() == ["notes.txt"]
+    assert (data_root / "last_session.json").read_text() == away
+    assert git(house, "log", "-1", "--format=%B").strip() == written.message.strip()
+    (data_root / "last_session.json").unlink()
+    assert commit(data_root, publish_delay_minutes=0) is not None
+    assert "data/last_session.json" not in git(house, "ls-files").splitlines()
 
 
 def test_a_file_that_a_person_took_out_of_git_stays_out(house: Path) -> None:

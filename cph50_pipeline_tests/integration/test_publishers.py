@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from itertools import count
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cph50_pipeline.errors import Cph50Error, PermanentError, TransientError
@@ -21,7 +23,7 @@ from cph50_pipeline.simulator.github import RunningGitHub
 from cph50_pipeline.storage.locks import HAND_EDITED, month_lock_name
 from cph50_pipeline_tests.integration.github_branches import TOKEN
 from cph50_pipeline_tests.integration.github_contract import checked_github
-from cph50_pipeline_tests.integration.households import NOW, git
+from cph50_pipeline_tests.integration.households import NOW, RUN, git
 from cph50_pipeline_tests.integration.kill_points import is_killed_at, start
 from cph50_pipeline_tests.integration.publishing import (
     ASKED,
@@ -232,6 +234,41 @@ def test_whether_somebody_is_home_is_published_when_the_delay_is_over(household:
     assert STATE not in household.hub.files()
     household.publish(after=30 * MINUTE)
     assert household.hub.files()[STATE] == state(connected=True)
+
+
+def test_what_is_published_of_who_is_home_is_what_was_judged_though_it_changes_meanwhile(
+    household: PublishingHousehold,
+) -> None:
+    household.publish_delay_minutes = 30
+    home, away = state(connected=True), state(connected=False, minutes=30)
+    household.publish({OPEN: "[1]\n", STATE: home})
+    household.overtaken_by = away
+    household.publish({OTHER_OPEN: "[1]\n"}, 30 * MINUTE, ASKED)
+    household.overtaken_by = None
+    assert household.here(STATE) == away
+    assert household.hub.files() == {OPEN: "[1]\n", OTHER_OPEN: "[1]\n", STATE: home}
+    household.publish({OPEN: "[2]\n"}, 59 * MINUTE, ASKED)
+    assert household.hub.files()[STATE] == home
+    household.publish(after=HOUR, insistence=ASKED)
+    assert household.hub.files()[STATE] == away
+
+
+def test_a_look_at_what_waits_opens_no_connection_and_an_upload_leaves_none_open(
+    household: PublishingHousehold,
+) -> None:
+    household.run({OPEN: "[1]\n"})
+    before = open_clients()
+    publisher = household.publisher()
+    assert publisher.waiting(NOW).is_due
+    assert open_clients() == before
+    publisher.upload(RUN, NOW, ASKED)
+    assert open_clients() == before
+    assert household.hub.files() == {OPEN: "[1]\n"}
+
+
+def open_clients() -> int:
+    """How many HTTP clients of this process are open."""
+    return sum(type(one) is httpx.Client and not one.is_closed for one in gc.get_objects())
 
 
 def test_a_refreshed_state_goes_along_and_makes_no_upload_due(household: PublishingHousehold) -> None:

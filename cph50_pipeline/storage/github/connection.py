@@ -91,6 +91,8 @@ class Question:
 class GitHubConnection:
     """The way to one repository on GitHub; safe to share between threads.
 
+    Nothing is open before the first request, nor after `close` until the next one.
+
     Args:
         api_url: Where the API answers.
         place: The repository and branch.
@@ -109,15 +111,7 @@ class GitHubConnection:
         self._limits = limits
         self._scope = DeadlineScope(limits.monotonic)
         self._pace = Pace(place, limits.writing, limits.now, limits.monotonic, limits.sleep)
-        self._http = httpx.Client(
-            follow_redirects=False,  # a redirect could carry the token to another host
-            trust_env=not is_loopback(api_url),  # no proxy reaches this machine's own loopback
-            headers={
-                "user-agent": "cph50-pipeline",
-                "accept": "application/vnd.github+json",
-                "x-github-api-version": API_VERSION,
-            },
-        )
+        self._http: httpx.Client | None = None
         self._counting = threading.Lock()
         self._writing = threading.Lock()
         self.place = place
@@ -125,7 +119,10 @@ class GitHubConnection:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        with self._counting:
+            http, self._http = self._http, None
+        if http is not None:
+            http.close()
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound all that this thread asks inside by one deadline; an outer, earlier one still holds."""
@@ -182,9 +179,10 @@ class GitHubConnection:
     def _exchange(self, method: Method, url: str, question: Question, deadline: Deadline) -> Reply:
         with self._counting:
             self.requests_made += 1
+            self._http = http = self._http or self._open()
         try:
             return exchange(
-                self._http,
+                http,
                 method,
                 url,
                 headers={"authorization": f"Bearer {self._token}"},
@@ -198,6 +196,17 @@ class GitHubConnection:
             raise no_answer(
                 question.asked, error.how, self.place, is_unreachable=error.is_unreachable
             ) from None
+
+    def _open(self) -> httpx.Client:
+        return httpx.Client(
+            follow_redirects=False,  # a redirect could carry the token to another host
+            trust_env=not is_loopback(str(self._api_url)),  # no proxy reaches this machine's own loopback
+            headers={
+                "user-agent": "cph50-pipeline",
+                "accept": "application/vnd.github+json",
+                "x-github-api-version": API_VERSION,
+            },
+        )
 
     def _read(self, reply: Reply, asked: str, kind: TypeAdapter[T]) -> T:
         try:
