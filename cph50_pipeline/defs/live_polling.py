@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from logging import getLogger
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from signal import SIG_IGN, SIGINT, signal
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -28,11 +28,12 @@ from cph50_pipeline.settings import Settings, load_settings
 from cph50_pipeline.storage.logs import configure_logging
 
 if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event as EventOfProcesses
+    from multiprocessing.connection import Connection
 
     from cph50_pipeline.live.poller import Poller
 
 LOOK_SECONDS = 5.0
+PATIENCE_SECONDS = 6.0
 _log = getLogger(__name__)
 
 
@@ -40,29 +41,32 @@ _log = getLogger(__name__)
 def polling(say: Callable[[str], None]) -> Iterator[None]:
     """Poll in a process of its own while the block lasts, so that a run at work keeps no reader waiting."""
     context = get_context("spawn")
-    stop = context.Event()
-    process = context.Process(target=_poll_for_another, args=(stop,), name="poller")
+    hears, holds = context.Pipe(duplex=False)  # closed by us, or by the system when we are killed
+    process = context.Process(target=_poll_for_another, args=(hears,), name="poller")
     process.start()
+    hears.close()
     try:
         yield
     finally:
-        stop.set()
-        process.join(LOOK_SECONDS + 1)
+        holds.close()
+        process.join(PATIENCE_SECONDS)
         if process.is_alive():
             say("A run is at work and is waited for; Ctrl-C ends it now, and the next one makes up for it")
-            process.join()
+            try:
+                process.join()
+            except KeyboardInterrupt:
+                process.kill()
 
 
-def _poll_for_another(told: EventOfProcesses) -> None:
-    """Poll by the settings of the environment until told to stop, or whoever would tell is gone."""
+def _poll_for_another(hears: Connection) -> None:
+    """Poll by the settings of the environment for as long as the other process holds its end of the pipe."""
     signal(SIGINT, SIG_IGN)  # of a terminal's Ctrl-C the other process tells
     settings = load_settings()
     configure_logging(settings, "poller")
-    stop, parent = Event(), parent_process()
+    stop = Event()
 
     def listen() -> None:
-        while not told.wait(LOOK_SECONDS) and parent is not None and parent.is_alive():
-            pass
+        hears.poll(None)
         stop.set()
 
     Thread(target=listen, daemon=True).start()
