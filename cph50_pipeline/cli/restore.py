@@ -111,6 +111,7 @@ def _document(done: RestoredHousehold) -> dict[str, Any]:
         "is_newest": done.is_newest,
         "files": len(restored.files),
         "bytes": restored.bytes,
+        "kept": list(restored.kept),
         "left": list(restored.left),
         "damaged": list(restored.damaged),
         "reported": done.reconciled.reported,
@@ -124,6 +125,8 @@ def _in_words(done: RestoredHousehold, settings: Settings) -> str:
         f"{format_local(restored.commit.at, settings.zone)} (commit {restored.commit.id[:10]} of {done.source}).",
         f"Dagster was told of {len(done.reconciled.reported)} of them.",
     ]
+    if restored.kept:
+        sentences.append(f"Runs had written {', '.join(restored.kept)} here already: kept as they are.")
     if restored.left:
         sentences.append(f"{len(restored.left)} other file(s) of the repository stay there.")
     if not done.is_newest:

@@ -20,7 +20,7 @@ from cph50_pipeline.storage.damage import is_damaged
 from cph50_pipeline.storage.documents import dump_json, load_json
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.files import DataRoot
-from cph50_pipeline.storage.layout import kind_of
+from cph50_pipeline.storage.layout import Cause, kind_of
 from cph50_pipeline.storage.locks import REPOSITORY_TIMEOUT_SECONDS, Locks
 from cph50_pipeline.storage.private import make_private_folder
 from cph50_pipeline.storage.published import Blob, Commit, Published, blob_id
@@ -39,12 +39,14 @@ class Restored:
     Attributes:
         commit: The commit whose files these are.
         files: All of them by path, with id and size, those included that an interrupted restore had brought before.
+        kept: What runs had written here already: it says how things are now, and stays instead of what was published.
         left: The files of the repository that are none of the pipeline's and stay there, sorted.
         damaged: Those that are as they were committed and cannot be read, sorted.
     """
 
     commit: Commit
     files: Mapping[str, Blob]
+    kept: tuple[str, ...]
     left: tuple[str, ...]
     damaged: tuple[str, ...]
 
@@ -174,12 +176,14 @@ def restore(
         begun = begun_restore(locks.private_dir)
         _check_same(begun, wish)
         there = _present(root, unedited)
+        kept = tuple(path for path in _others(there, wanted) if path in wanted and _says_how_things_are(path))
+        wanted = {path: blob for path, blob in wanted.items() if path not in kept}
         _check_empty(root, there if begun is None else _others(there, wanted))
         _note_begun(locks.private_dir, wish)
         missing = {path: blob for path, blob in wanted.items() if there.get(path) != blob.id}
         _fill(published, root, missing, lambda done: on_file(len(wanted) - len(missing) + done, len(wanted)))
         damaged = tuple(path for path in wanted if is_damaged(path, root.read(path) or b""))
-    return Restored(commit, wanted, left, damaged)
+    return Restored(commit, wanted, kept, left, damaged)
 
 
 def _sorted_out(files: Mapping[str, Blob]) -> tuple[dict[str, Blob], tuple[str, ...]]:
@@ -215,7 +219,14 @@ def _others(there: Mapping[str, str], wanted: Mapping[str, Blob]) -> list[str]:
     return [path for path, id_ in there.items() if path not in wanted or wanted[path].id != id_]
 
 
-def _check_empty(root: DataRoot, paths: Collection[str]) -> None:
+def _says_how_things_are(path: str) -> bool:
+    """Whether a file is written anew every few minutes wherever the pipeline runs, also beside a restore."""
+    kind = kind_of(path)
+    return kind is not None and kind.cause in (Cause.STATE, Cause.NEVER)
+
+
+def _check_empty(root: DataRoot, there: Collection[str]) -> None:
+    paths = [path for path in there if not _says_how_things_are(path)]
     if not paths:
         return
     named = ", ".join(sorted(paths)[:_NAMED_AT_MOST])

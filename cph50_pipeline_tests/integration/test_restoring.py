@@ -103,7 +103,7 @@ def test_what_is_neither_is_refused(text: str) -> None:
         read_moment(text, ZONE)
 
 
-@pytest.mark.parametrize("there", [CACHE, "runs.json", "sessions/2026/01/07/1.json"])
+@pytest.mark.parametrize("there", [CACHE, "tariffs.json", "sessions/2026/01/07/1.json"])
 def test_a_data_root_that_holds_a_published_file_is_left_alone(
     repository: Path, data: Path, there: str
 ) -> None:
@@ -112,6 +112,24 @@ def test_a_data_root_that_holds_a_published_file_is_left_alone(
         restore_from(str(repository), str(data))
     assert files_in(data) == {there: b"{}\n"}
     assert begun_restore(data / "private") is None
+
+
+BY_RUNS = ("last_session.json", ".last_session_id.json", "runs.json")
+
+
+def test_what_a_running_daemon_writes_beside_a_restore_is_in_nobodys_way_and_kept(
+    repository: Path, data: Path
+) -> None:
+    commit_files(repository, dict.fromkeys(BY_RUNS, b"[]\n"), NOW + DAY)
+    root = DataRoot(str(data))
+    root.write("last_session.json", b"{}\n")
+    begin(repository, data)
+    for path in BY_RUNS[1:]:
+        root.write(path, b"{}\n")
+    restored = restore_from(str(repository), str(data))
+    assert restored.kept == tuple(sorted(BY_RUNS))
+    assert [*restored.files] == sorted(PUBLISHED)
+    assert files_in(data) == PUBLISHED | dict.fromkeys(BY_RUNS, b"{}\n")
 
 
 def test_what_nobody_made_or_edited_does_not_count(repository: Path, data: Path) -> None:
