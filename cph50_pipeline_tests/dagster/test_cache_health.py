@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
+from pydantic import SecretStr
 
 from cph50_pipeline.defs.caches.health import Finding, health
 from cph50_pipeline.defs.maintenance.state import switch_on
@@ -59,13 +61,11 @@ def test_maintenance_is_no_health_and_says_why(lasting: Home) -> None:
 
 
 def test_a_live_database_that_is_gone_is_one_line_and_stops_no_other_answer(
-    lasting: Home, monkeypatch: pytest.MonkeyPatch
+    lasting: Home, tmp_path: Path
 ) -> None:
-    from pydantic import SecretStr
-
-    gone = lasting.settings.model_copy(
-        update={"live_database_url": SecretStr("sqlite:////nowhere/at/all/live.sqlite")}
-    )
+    (tmp_path / "file").touch()
+    url = SecretStr(f"sqlite:///{tmp_path / 'file' / 'live.sqlite'}")
+    gone = lasting.settings.model_copy(update={"live_database_url": url})
     answers = {finding.name: finding for finding in health(lasting.instance, gone, NOW)}
     assert not answers["database"].is_ok
     assert "\n" not in answers["database"].said

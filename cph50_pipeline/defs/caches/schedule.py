@@ -16,6 +16,7 @@ from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES,
 from cph50_pipeline.defs.caches.status import statuses
 from cph50_pipeline.defs.due_months import requests
 from cph50_pipeline.defs.maintenance.pausing import pauses
+from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG
 from cph50_pipeline.settings import Settings
 
 NIGHT_TAG = "cph50/purpose"
@@ -55,9 +56,13 @@ def _schedule(settings: Settings, job: str, name: str) -> dg.ScheduleDefinition:
 
 
 def _requests(instance: dg.DagsterInstance, batch: Batch) -> list[dg.RunRequest]:
-    """A run for the batch, or for each half of the months of one that failed the night before."""
+    """A run for the batch, or for each half of the months of one that failed the night before.
+
+    Dagster wants keys that tell the runs of one night apart; the same key starts a run again the next night.
+    """
     now = datetime.now(UTC)
     if batch.months:
-        return list(requests(instance, [(month, NIGHT) for month in batch.months], now))
+        halves = requests(instance, [(month, NIGHT) for month in batch.months], now)
+        return [dg.RunRequest(run_key=half.tags[FIRST_MONTH_TAG], tags=half.tags) for half in halves]
     tags = {NIGHT_TAG: NIGHT}
     return [dg.RunRequest(tags=tags)] if may_start(attempts(instance, tags), now) else []
