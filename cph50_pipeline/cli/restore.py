@@ -11,7 +11,7 @@ from cph50_pipeline.civil_time import format_instant, format_local
 from cph50_pipeline.cli import FAILED, output
 from cph50_pipeline.cli.options import AsJson, Source
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.settings import Settings, load_settings
+from cph50_pipeline.settings import PublishMode, Settings, load_settings
 
 if TYPE_CHECKING:
     from cph50_pipeline.defs.restoring import RestoredHousehold
@@ -118,6 +118,15 @@ def _document(done: RestoredHousehold) -> dict[str, Any]:
     }
 
 
+def _what_becomes_of_newer(settings: Settings) -> str:
+    if settings.publish_mode is PublishMode.LOCAL:
+        return "The next commit makes it as it is here; what is newer stays in its history."
+    return (
+        "What is published from now on replaces their versions of these files; files that only they have stay there "
+        "until somebody removes them in the repository."
+    )
+
+
 def _in_words(done: RestoredHousehold, settings: Settings) -> str:
     restored = done.restored
     sentences = [
@@ -129,10 +138,8 @@ def _in_words(done: RestoredHousehold, settings: Settings) -> str:
         sentences.append(f"Runs had written {', '.join(restored.kept)} here already: kept as they are.")
     if restored.left:
         sentences.append(f"{len(restored.left)} other file(s) of the repository stay there.")
-    if not done.is_newest:
-        sentences.append(
-            "The repository has newer commits: what runs publish from now on replaces these by what is here."
-        )
+    if done.is_published_to and not done.is_newest:
+        sentences.append(f"The repository has newer commits. {_what_becomes_of_newer(settings)}")
     sentences.append(
         "Start the pipeline as before: `cph50 tick`, or Dagster's daemon. What happened since is made up for; "
         "`cph50 update current` does it now."

@@ -37,12 +37,14 @@ class RestoredHousehold:
     Attributes:
         source: Where from.
         is_newest: Whether it is what the repository holds now.
+        is_published_to: Whether that is where runs publish to: to them these files are their own.
         restored: The files.
         reconciled: What Dagster was told of them.
     """
 
     source: str
     is_newest: bool
+    is_published_to: bool
     restored: Restored
     reconciled: Reconciled
 
@@ -70,13 +72,19 @@ def restore_household(
             published, store.root, store.locks, commit, unedited_files(), lambda done, of: _say(say, done, of)
         )
         name = published.name
-    if source is None:
+    is_published_to = _is_published_to(settings, source)
+    if is_published_to:
         _remember(settings, store, restored)
     with open_instance(settings) as instance:
         reconciled = reconcile(instance, store, settings.history_start)
         _report(instance, restored, settings.github_branch)
     end_restore(store.locks.private_dir)
-    return RestoredHousehold(name, is_newest, restored, reconciled)
+    return RestoredHousehold(name, is_newest, is_published_to, restored, reconciled)
+
+
+def _is_published_to(settings: Settings, source: str | None) -> bool:
+    is_elsewhere = settings.publish_mode in (PublishMode.PUSH, PublishMode.GITHUB)
+    return source is None or (is_elsewhere and source in (settings.github_repository, settings.remote_url))
 
 
 def _begun_commit(settings: Settings) -> str | None:
