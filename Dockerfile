@@ -11,7 +11,8 @@ COPY requirements.lock ./
 RUN pip install --compile --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY deploy/dagster.yaml ./deploy/
-COPY data/*.example.json data/*.example.yaml ./data/
+COPY data/devices.example.yaml data/meters.example.json data/session_vehicle_map.example.json ./data/
+COPY data/vehicle_config.example.json ./data/
 COPY cph50_pipeline ./cph50_pipeline
 # In place, because profile and examples are found beside the package. The build backend comes from the lock.
 RUN pip install --no-deps --no-build-isolation --editable . && python -m compileall -q cph50_pipeline

@@ -70,7 +70,7 @@ def unit(path: Path) -> ConfigParser:
 
 
 def test_every_process_of_the_project_has_its_container(services: dict[str, Any]) -> None:
-    assert services.keys() == {"postgres", "migrate", "code", "webserver", "daemon"}
+    assert services.keys() == {"postgres", "migrate", "code", "webserver", "daemon", "api"}
 
 
 def test_every_image_is_pinned_to_a_version(
@@ -109,6 +109,7 @@ def test_each_process_waits_until_what_it_needs_is_ready(services: dict[str, Any
         "code": {"migrate": "service_completed_successfully"},
         "webserver": {"code": "service_healthy"},
         "daemon": {"code": "service_healthy"},
+        "api": {"migrate": "service_completed_successfully"},
     }
 
 
@@ -121,7 +122,7 @@ def test_our_processes_share_the_one_data_volume(compose: dict[str, Any]) -> Non
 
 def test_only_this_machine_reaches_the_pages_and_nobody_the_database(services: dict[str, Any]) -> None:
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert ports == {"webserver": ["127.0.0.1:3000:3000"]}
+    assert ports == {"webserver": ["127.0.0.1:3000:3000"], "api": ["127.0.0.1:8000:8000"]}
 
 
 def test_no_password_is_written_down_and_a_missing_one_stops_the_start(services: dict[str, Any]) -> None:
@@ -131,8 +132,8 @@ def test_no_password_is_written_down_and_a_missing_one_stops_the_start(services:
                 assert re.fullmatch(r"\$\{DAGSTER_PG_PASSWORD:\?.+\}", value)
 
 
-def test_only_the_code_location_is_given_the_account(services: dict[str, Any]) -> None:
-    assert [name for name, service in services.items() if "env_file" in service] == ["code"]
+def test_only_what_asks_sources_is_given_the_account(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if "env_file" in service] == ["code", "api"]
 
 
 def test_every_process_is_given_each_variable_that_its_configuration_names(services: dict[str, Any]) -> None:
@@ -194,8 +195,8 @@ def test_the_image_has_the_files_that_the_package_links_to(
     from cph50_pipeline.defs.instance import PROFILE
     from cph50_pipeline.defs.reference_files import EXAMPLES
 
-    beside = [PROFILE, *EXAMPLES.glob("*.example.json")]
-    assert len(beside) == 4
+    beside = [PROFILE, *EXAMPLES.glob("*.example.*")]
+    assert len(beside) == 5
     sources = {(REPOSITORY / source) for source, _ in copied(instructions)}
     assert [path for path in beside if path.resolve() not in sources] == []
     assert any("--editable ." in arguments for name, arguments in instructions if name == "RUN")
@@ -251,8 +252,8 @@ def test_every_setting_of_a_profile_is_justified(profile: Path) -> None:
     assert unexplained == []
 
 
-def test_systemd_starts_the_same_three_processes(services: dict[str, Any]) -> None:
-    assert [path.stem for path in UNITS] == ["cph50-code", "cph50-daemon", "cph50-webserver"]
+def test_systemd_starts_the_same_processes(services: dict[str, Any]) -> None:
+    assert [path.stem for path in UNITS] == ["cph50-api", "cph50-code", "cph50-daemon", "cph50-webserver"]
     for path in UNITS:
         started = unit(path)["Service"]["ExecStart"].split()
         expected = services[path.stem.removeprefix("cph50-")]["command"]
