@@ -32,6 +32,7 @@ def build_app(settings: Settings) -> FastAPI:
     context = Context.of(settings)
     runs = vehicles.NamingRuns(settings)
     managed = caches.Caches(settings)
+    refreshes = caches.Caches(settings)
     counted, built = Metrics(context), BuiltNumbers(context)
 
     @asynccontextmanager
@@ -41,6 +42,7 @@ def build_app(settings: Settings) -> FastAPI:
         await run_in_threadpool(runs.close)
         await run_in_threadpool(managed.close)
         await run_in_threadpool(built.close)
+        await run_in_threadpool(refreshes.close)
         context.close()
 
     app = FastAPI(
@@ -53,7 +55,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.state.context, app.state.access = context, Access.of(settings)
     app.state.metrics, app.state.built_numbers = counted, built
-    app.state.naming_runs = runs
+    app.state.naming_runs, app.state.caches = runs, refreshes
     app.state.caches = managed
     app.state.power_files = power.PublishedFiles()
     _add_routes(app)
@@ -71,6 +73,7 @@ def _add_routes(app: FastAPI) -> None:
     for module in (devices, sessions, energy, power, vehicles, metrics, caches):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
+    app.include_router(caches.changes)
     app.include_router(caches.changes)
     app.include_router(health.router)
     app.include_router(pages.router)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.defs.month_files import CACHE, ROLLUPS, SAMPLES, SLOTS
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.web.cached import AnswerCache
 from cph50_pipeline.web.history import History
 from cph50_pipeline.web.stored_files import StoredFiles
+
+if TYPE_CHECKING:
+    from cph50_pipeline.live.store import LiveStore
 
 QUERIED = (CACHE, SLOTS, SAMPLES, ROLLUPS)
 """The month files that are asked by SQL."""
@@ -42,6 +47,20 @@ class Context:
         files = StoredFiles(root)
         history = History([files.folder(file) for file in QUERIED])
         return cls(settings, root, files, history, AnswerCache(), lambda: datetime.now(UTC))
+
+    @cached_property
+    def live(self) -> LiveStore:
+        """The live table, found once: it is asked more often than anything else.
+
+        Raises:
+            Cph50Error: the database cannot be used.
+        """
+        return live_store(self.settings)
+
+    @cached_property
+    def is_live_a_file(self) -> bool:
+        """Whether the live table is a file of this machine."""
+        return self.settings.live_url.startswith("sqlite")
 
     def close(self) -> None:
         """Let go of what is held."""

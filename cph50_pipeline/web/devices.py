@@ -17,12 +17,11 @@ from starlette.concurrency import run_in_threadpool
 
 from cph50_pipeline.charging.watching import LastSession
 from cph50_pipeline.civil_time import format_instant
-from cph50_pipeline.defs.live import device_snapshots, live_store
+from cph50_pipeline.defs.live import device_snapshots
 from cph50_pipeline.defs.store import STATE_FILE, Store
 from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
 from cph50_pipeline.live.model import Device, DeviceKind, LatestValue, Reading, Value
 from cph50_pipeline.live.snapshot import DeviceSnapshot, snapshot_of
-from cph50_pipeline.settings import Settings
 from cph50_pipeline.web import schemas
 from cph50_pipeline.web.answering import answer_rows, json_response
 from cph50_pipeline.web.context import Context, Household
@@ -96,7 +95,7 @@ async def charger_status(
     """A charger as it is now: what it says, and how old that is."""
     if query.source == DIRECT:
         return json_response(_charger(await run_in_threadpool(_direct, context, charger_id)))
-    found = await _quickly(context.settings, lambda: _known_charger(context, charger_id))
+    found = await _quickly(context, lambda: _known_charger(context, charger_id))
     return json_response(_charger(found))
 
 
@@ -127,7 +126,7 @@ async def device(
     """One device: the latest value of each of its sensors."""
     if query.source == DIRECT:
         return json_response(_whole(await run_in_threadpool(_direct, context, device_id)))
-    found = await _quickly(context.settings, lambda: _known(context, device_id))
+    found = await _quickly(context, lambda: _known(context, device_id))
     return json_response(_whole(found))
 
 
@@ -160,9 +159,9 @@ async def history_as(
     return await run_in_threadpool(_answer_history, request, context, device_id, query, suffix)
 
 
-async def _quickly(settings: Settings, read: Callable[[], Result]) -> Result:
+async def _quickly(context: Context, read: Callable[[], Result]) -> Result:
     """Read the live table: at once where it is a file of this machine, which is faster than asking another thread."""
-    return read() if settings.live_url.startswith("sqlite") else await run_in_threadpool(read)
+    return read() if context.is_live_a_file else await run_in_threadpool(read)
 
 
 async def _answer_chargers(request: Request, context: Context, suffix: Form | None) -> Response:
@@ -187,7 +186,7 @@ def _answer_history(
     if not timedelta() <= last - first <= _LONGEST_HISTORY:
         raise ProblemError(422, "from: it is after `to`, or more than ten years before")
     seen = _known(context, device_id)
-    values = live_store(context.settings).history(device_id, query.sensor, first, last)
+    values = context.live.history(device_id, query.sensor, first, last)
     rows = [{"at": format_instant(one.at), "value": one.value, "unit": one.unit} for one in values]
     about = {**_about([seen]), "device_id": device_id, "sensor": query.sensor}
     return answer_rows(request, suffix, "values", rows, about)
@@ -195,11 +194,10 @@ def _answer_history(
 
 def _known(context: Context, device_id: str) -> _Seen:
     """A device of the live table."""
-    store = live_store(context.settings)
-    found = store.device(device_id)
+    found = context.live.known(device_id)
     if found is None:
         raise NotFoundError(f"There is no device {device_id}", remedy="`/api/v1/devices` lists them")
-    return _Seen(_snapshot(context, found, store.latest(device_id)), LIVE)
+    return _Seen(_snapshot(context, *found), LIVE)
 
 
 def _known_charger(context: Context, charger_id: str) -> _Seen:
@@ -285,7 +283,7 @@ def _source_failed(error: Cph50Error, device_id: str) -> ProblemError:
 
 def _device_of(context: Context, device_id: str) -> Device:
     try:
-        found = live_store(context.settings).device(device_id)
+        found = context.live.device(device_id)
     except Cph50Error:  # the source was asked because the table is in doubt
         found = None
     return found or Device(device_id, DeviceKind.CHARGER, "Charger", DIRECT)

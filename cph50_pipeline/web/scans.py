@@ -9,6 +9,8 @@ from typing import Any
 from cph50_pipeline.power.rollups import NUMBERS, STATE_COUNTS
 from cph50_pipeline.web.stored_files import Inputs
 
+_MAX_RECORD_BYTES = 1 << 18
+"""DuckDB sets aside twice as much for each file; its own 16 MB would fill the memory with years of months."""
 RECORDS = {
     "session_id": "VARCHAR",
     "session_start_time": "VARCHAR",
@@ -60,16 +62,12 @@ class Scan:
     values: Mapping[str, Any]
 
 
-def scan_json(columns: Mapping[str, str], inputs: Inputs, *, names_files: bool = False) -> Scan:
-    """The records of JSON lists.
-
-    Args:
-        names_files: Adds the column `filename`.
-    """
+def scan_json(columns: Mapping[str, str], inputs: Inputs) -> Scan:
+    """The records of JSON lists."""
     if not inputs.files:
-        return _nothing({**columns, "filename": "VARCHAR"} if names_files else columns)
+        return _nothing(columns)
     shape = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
-    options = f"format = 'array', filename = {str(names_files).lower()}, columns = {{{shape}}}"
+    options = f"format = 'array', maximum_object_size = {_MAX_RECORD_BYTES}, columns = {{{shape}}}"
     return Scan(f"read_json($files, {options})", {"files": inputs.paths})
 
 

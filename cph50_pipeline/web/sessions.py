@@ -11,8 +11,9 @@ from fastapi import Query as FromQuery
 from pydantic import Field
 
 from cph50_pipeline.defs.month_files import CACHE, SAMPLES, SLOTS
-from cph50_pipeline.errors import NotFoundError, TransientError
+from cph50_pipeline.errors import NotFoundError
 from cph50_pipeline.storage.documents import load_json
+from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.web import scans, schemas
 from cph50_pipeline.web.answering import Question, answer_list, json_body, respond
 from cph50_pipeline.web.cached import Body
@@ -98,7 +99,7 @@ def _answer(request: Request, context: Context, query: SessionsQuery, suffix: Su
 
 
 def _whole(context: Context, session_id: str, records: Inputs, slots: Inputs, samples: Inputs) -> Body:
-    file, record = _record(context, session_id, records)
+    file, record = _record(session_id, records)
 
     def rows(scan: scans.Scan, columns: str, time: str) -> list[Any]:
         sql = f"SELECT {columns} FROM {scan.sql} WHERE session_id = $session_id ORDER BY {time}"
@@ -119,21 +120,23 @@ def _whole(context: Context, session_id: str, records: Inputs, slots: Inputs, sa
     return json_body({**record, "month": file.month, "slots": slot_rows, "samples": sample_rows})
 
 
-def _record(context: Context, session_id: str, inputs: Inputs) -> tuple[Stored, dict[str, Any]]:
-    """The file that has a session, and its record there as it is stored."""
-    scan = scans.scan_json({"session_id": "VARCHAR"}, inputs, names_files=True)
-    found = context.history.table(
-        f"SELECT filename FROM {scan.sql} WHERE session_id = $session_id LIMIT 1",
-        {**scan.values, "session_id": session_id},
-    )
-    if found.num_rows == 0:
-        raise NotFoundError(f"There is no session {session_id}")
-    path = found.column("filename")[0].as_py()
-    file = next(file for file in inputs.files if file.path == path)
-    document = load_json(Path(path).read_bytes(), f"{CACHE.folder}/{file.month}.{CACHE.form}")
-    record = next((one for one in document if one["session_id"] == session_id), None)
-    if record is None:
-        raise TransientError(
-            f"The month of session {session_id} was made again meanwhile", remedy="Ask again"
-        )
-    return file, record
+def _record(session_id: str, inputs: Inputs) -> tuple[Stored, dict[str, Any]]:
+    """The file that has a session, and its record there as it is stored; only a file that names it is parsed."""
+    named = f'"{session_id}"'.encode()
+    for file in reversed(inputs.files):
+        data = _read(file)
+        if named in data:
+            document = load_json(data, f"{CACHE.folder}/{file.month}.{CACHE.form}")
+            for record in document:
+                if record["session_id"] == session_id:
+                    return file, record
+    raise NotFoundError(f"There is no session {session_id}")
+
+
+def _read(file: Stored) -> bytes:
+    try:
+        return Path(file.path).read_bytes()
+    except FileNotFoundError:
+        return b""  # removed meanwhile: what it had is nowhere now
+    except OSError as error:
+        raise file_error(error, "read", f"{CACHE.folder}/{file.month}.{CACHE.form}") from error
