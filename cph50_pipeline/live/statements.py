@@ -14,6 +14,8 @@ Dialect = Literal["sqlite", "postgresql"]
 _Insert = postgresql.Insert | sqlite.Insert
 
 VALUE_COLUMNS = tuple(column.name for column in VALUES.c)
+DEVICE_WIDTH = len(DEVICES.c)
+"""How many columns of a row with both are the device's."""
 DEVICE_KEY = ("device_id",)
 VALUE_KEY = ("device_id", "sensor")
 SLOT_KEY = ("device_id", "sensor", "slot")
@@ -35,6 +37,11 @@ RETIRE = (
 )
 
 ALL_VALUES = select(VALUES)
+DEVICE_WITH_VALUES = (
+    select(DEVICES, VALUES)
+    .select_from(DEVICES.outerjoin(VALUES, VALUES.c.device_id == DEVICES.c.device_id))
+    .where(DEVICES.c.device_id == bindparam("device"))
+)
 VALUES_OF_DEVICE = ALL_VALUES.where(VALUES.c.device_id == bindparam("device"))
 NEWEST_TIMES = (
     select(VALUES.c.device_id, func.max(VALUES.c.at_us))

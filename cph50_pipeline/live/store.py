@@ -116,6 +116,16 @@ class LiveStore:
             row = connection.execute(statements.ONE_DEVICE, {"device": device_id}).one_or_none()
         return None if row is None else rows.device_of(row)
 
+    def known(self, device_id: str) -> tuple[Device, list[LatestValue]] | None:
+        """One device, also a retired one, with what its sensors said last, of one moment; None: never heard of."""
+        with self._database.reading() as connection:
+            found = connection.execute(statements.DEVICE_WITH_VALUES, {"device": device_id}).all()
+        if not found:
+            return None
+        width = statements.DEVICE_WIDTH
+        values = [rows.value_of(row[width:]) for row in found if row[width] is not None]
+        return rows.device_of(found[0][:width]), sorted(values, key=lambda value: value.sensor)
+
     def latest(self, device_id: str) -> list[LatestValue]:
         """What the sensors of a device said last, by sensor; empty when nothing was heard of it."""
         with self._database.reading() as connection:

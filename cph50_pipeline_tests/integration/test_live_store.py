@@ -207,6 +207,17 @@ def test_a_device_that_is_gone_is_retired_keeps_its_values_and_comes_back(store:
     assert store.device("truck-7") == device()
 
 
+def test_a_device_is_known_with_its_values_also_without_any_and_when_it_is_retired(store: LiveStore) -> None:
+    write(store, reading(1.0), reading(True, "brake"), reading(2.0, device_id="truck-8"))
+    store.write([device("truck-9")], [], FEED, NOW)
+    assert store.known("truck-7") == (device(), store.latest("truck-7"))
+    assert [each.sensor for each in store.latest("truck-7")] == ["brake", "fuel"]
+    assert store.known("truck-9") == (device("truck-9"), [])
+    assert store.known("truck-10") is None
+    store.retire(FEED, ["truck-8", "truck-9"], NOW)
+    assert store.known("truck-7") == (replace(device(), retired_at=NOW), store.latest("truck-7"))
+
+
 def test_a_changed_device_is_written_anew(store: LiveStore) -> None:
     store.write([device()], [], FEED, NOW)
     changed = replace(device(), name="The old one", poll_seconds=60.0)
