@@ -95,16 +95,19 @@ class PublishedHousehold:
         publisher.commit(run, now)
         return publisher_of(settings, store).upload(run, now, insistence)
 
-    def seconds_of_a_month(self) -> float:
+    def seconds_of_a_month(self, clock: Callable[[], float] = time.perf_counter) -> float:
         """How long the publication of a month takes whose five files have changed.
+
+        Args:
+            clock: Tells seconds, of time or of CPU.
 
         Raises:
             RuntimeError: something else was published.
         """
         paths = self.change_month()
-        started = time.perf_counter()
+        started = clock()
         published = self.publish(f"change-{self.changes}", BY_ITSELF)
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
         if published is None or published.files != paths:
             raise RuntimeError(f"Not the month was published, but {published}")
         return seconds

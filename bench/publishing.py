@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from bench.github_server import GitHubServer, github_server
 from bench.homes import ended_months, git
 from bench.published import PATIENT, PublishedHousehold, charging_history, copy_recent
 from bench.row import Effort, Row
-from bench.timing import Compared, take_turns
+from bench.timing import Compared, cpu_seconds, take_turns
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.settings import PublishMode
@@ -51,8 +51,12 @@ def measure_time(effort: Effort) -> Row:
     found = _measured(effort)
     return Row(
         "publish_time", found.github.ratio, BUDGET_AGAINST_YEAR, "x", "a repository with a year",
-        f"{found.github.describe()}; by push {found.push.ratio:.2f} x ({found.push.describe()})",
+        f"{_described(found.github, found.github_cpu)}; by push {_described(found.push, found.push_cpu)}",
     )  # fmt: skip
+
+
+def _described(times: Compared, cpu: Compared) -> str:
+    return f"{times.ratio:.2f} x ({times.describe()}), CPU {cpu.ratio:.2f} x ({cpu.describe()})"
 
 
 def measure_backlog(effort: Effort) -> Row:
@@ -75,6 +79,8 @@ class _Measured:
         long_files: How many published files there are.
         github: Seconds through GitHub's API.
         push: Seconds by `git push`, the commit included.
+        github_cpu: CPU seconds through GitHub's API, its own left out.
+        push_cpu: CPU seconds by `git push`, the remote's left out.
     """
 
     long_requests: int
@@ -83,6 +89,8 @@ class _Measured:
     short_files: int
     github: Compared
     push: Compared
+    github_cpu: Compared
+    push_cpu: Compared
 
 
 @cache
@@ -101,9 +109,17 @@ def _measured(effort: Effort) -> _Measured:
             _requests_of_a_month(short_github),
             _files(github.data),
             _files(short_github.data),
-            take_turns(times, github.seconds_of_a_month, short_github.seconds_of_a_month),
-            take_turns(times, push.seconds_of_a_month, short_push.seconds_of_a_month),
+            _compared(times, github, short_github, time.perf_counter),
+            _compared(times, push, short_push, time.perf_counter),
+            _compared(times, github, short_github, cpu_seconds),
+            _compared(times, push, short_push, cpu_seconds),
         )
+
+
+def _compared(
+    times: int, ours: PublishedHousehold, theirs: PublishedHousehold, clock: Callable[[], float]
+) -> Compared:
+    return take_turns(times, lambda: ours.seconds_of_a_month(clock), lambda: theirs.seconds_of_a_month(clock))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -79,6 +80,12 @@ def seconds_of(command: Sequence[str], environment: Mapping[str, str], folder: P
     started = time.perf_counter()
     run_command(command, environment, folder)
     return time.perf_counter() - started
+
+
+def cpu_seconds() -> float:
+    """CPU seconds that this process has used, and its children that have ended."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,10 +142,11 @@ def _walk(data_root: Path, place: str, days: _DayFolders) -> Iterator[tuple[str,
             continue
         for entry in entries:
             path = f"{name}/{entry.name}"
-            if entry.is_symlink():
-                days.note_link(name)
             if entry.is_dir():
                 folders.append((entry.path, path))
-            elif kind_of(path) is not None:
+                continue
+            if entry.is_symlink():
+                days.note_link(name)
+            if kind_of(path) is not None:
                 with suppress(FileNotFoundError):
                     yield path, entry.stat()
