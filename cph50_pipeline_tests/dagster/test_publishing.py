@@ -16,6 +16,10 @@ import pytest
 
 from cph50_pipeline.defs.jobs import PUBLISH_JOB
 from cph50_pipeline.defs.month_files import ACTIVITY, CACHE, MONTH_FILES
+from cph50_pipeline.defs.publishing import publisher_of
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import BadInputError
+from cph50_pipeline.settings import Settings
 from cph50_pipeline.simulator.github import RunningGitHub
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline.storage.locks import month_lock_name, run_lock_name
@@ -343,6 +347,23 @@ def test_months_are_free_for_others_while_an_upload_goes_on(uploading: Home, hub
     assert alive
     assert all(alive), "the run goes on"
     assert not any(held_months)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"publish": "off"}, "CPH50_PUBLISH is off"),
+        ({"publish": "push"}, "CPH50_PUBLISH=push needs a repository to push to"),
+        ({"publish": "github"}, "CPH50_PUBLISH=github needs CPH50_GITHUB_REPOSITORY"),
+        ({"publish": "github", "github_repository": REPOSITORY}, "needs CPH50_GITHUB_TOKEN"),
+    ],
+)
+def test_where_a_setting_is_missing_there_is_no_publisher(
+    tmp_path: Path, given: dict[str, str], words: str
+) -> None:
+    settings = Settings.model_validate({"data_dir": str(tmp_path), **given})
+    with pytest.raises(BadInputError, match=words):
+        publisher_of(settings, Store.of(settings))
 
 
 def test_a_setting_that_is_missing_fails_no_run_and_is_named(make_home: MakeHome) -> None:

@@ -18,8 +18,8 @@ from cph50_pipeline.settings import PREFIX, Settings
 from cph50_pipeline.storage.workflows import PAGES, PIPELINE, workflow_edits, workflow_files
 
 WORKFLOWS = workflow_files("main")
-# Of a machine of one's own: `github` publishes without git, and the private folder is said in a step. A run's machine is
-# gone before it could serve anybody, keep latest values, look into a database of telemetry, or forget old runs.
+# Of a machine of one's own: `github` publishes without git, and the private folder is said in a step. The machine of a
+# run is gone before it could serve anybody, keep latest values, look into a database of telemetry, or forget old runs.
 NOT_OF_A_WORKFLOW = re.compile(
     "CPH50_(GIT_REMOTE|API_.*|LIVE_.*|TELEMETRY_URL|DEVICES_FILE|DAGSTER_URL|LOG_FORMAT|RUN_RETENTION_DAYS)"
 )
