@@ -68,6 +68,11 @@ def commit_run(data_root: str) -> None:
     commit(Path(data_root))
 
 
+def commit_states(data_root: str) -> None:
+    """The same where whether somebody is home is published at once."""
+    commit(Path(data_root), publish_delay_minutes=0)
+
+
 def write_and_commit(data_root: str, worker: int, times: int) -> None:
     """Write files of one worker's own, and commit after each as a run does."""
     for number in range(times):

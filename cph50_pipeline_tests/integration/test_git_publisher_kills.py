@@ -18,10 +18,18 @@ import pytest
 from cph50_pipeline.errors import TransientError
 from cph50_pipeline.storage.locks import REPOSITORY, Locks
 from cph50_pipeline_tests.integration.households import commit, commit_count, committed_files, git, write
-from cph50_pipeline_tests.integration.kill_points import commit_run, is_killed_at, start, write_and_commit
+from cph50_pipeline_tests.integration.kill_points import (
+    commit_run,
+    commit_states,
+    is_killed_at,
+    start,
+    write_and_commit,
+)
 
 FIRST = ["session_cache/2026-01.json", "sessions/2026/01/07/1.json"]
 SECOND = ["classifications/2026-01.json", "session_cache/2026-01.json"]
+STATE, AWAY = "last_session.json", '{"connected": false}\n'
+STATE_STEPS = 2
 COMMIT_RUN = "import sys; from cph50_pipeline_tests.integration.kill_points import *; commit_run(sys.argv[1])"
 
 
@@ -74,6 +82,25 @@ def test_a_publisher_killed_while_it_makes_a_repository_is_completed_by_the_next
         write(folder, *SECOND[1:], content="[1]\n")
         was_killed = is_killed_at(step, commit_run, str(folder))
         _assert_all_is_committed(folder, commits=1)
+        if not was_killed:
+            break
+    assert step > 10
+
+
+def test_a_publisher_of_states_killed_at_any_step_is_completed_by_the_next(
+    tmp_path: Path, committed_root: Path
+) -> None:
+    write(committed_root, STATE, content=AWAY)
+    for step in itertools.count(1, STATE_STEPS):
+        folder = Path(shutil.copytree(committed_root, tmp_path / str(step)))
+        was_killed = is_killed_at(step, commit_states, str(folder))
+        commit_states(str(folder))
+        assert committed_files(folder) == sorted([*SECOND, STATE])
+        assert git(folder, "show", f"HEAD:{STATE}") == AWAY
+        assert git(folder, "status", "--porcelain") == ""
+        assert commit_count(folder) == 2
+        git(folder, "fsck", "--strict", "--no-dangling")
+        assert not list((folder / ".git").glob("*.lock"))
         if not was_killed:
             break
     assert step > 10
