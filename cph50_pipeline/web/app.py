@@ -32,7 +32,6 @@ def build_app(settings: Settings) -> FastAPI:
     context = Context.of(settings)
     runs = vehicles.NamingRuns(settings)
     managed = caches.Caches(settings)
-    refreshes = caches.Caches(settings)
     counted, built = Metrics(context), BuiltNumbers(context)
 
     @asynccontextmanager
@@ -42,7 +41,6 @@ def build_app(settings: Settings) -> FastAPI:
         await run_in_threadpool(runs.close)
         await run_in_threadpool(managed.close)
         await run_in_threadpool(built.close)
-        await run_in_threadpool(refreshes.close)
         context.close()
 
     app = FastAPI(
@@ -55,8 +53,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.state.context, app.state.access = context, Access.of(settings)
     app.state.metrics, app.state.built_numbers = counted, built
-    app.state.naming_runs, app.state.caches = runs, refreshes
-    app.state.caches = managed
+    app.state.naming_runs, app.state.caches = runs, managed
     app.state.power_files = power.PublishedFiles()
     _add_routes(app)
     answer_with_problems(app)
@@ -73,7 +70,6 @@ def _add_routes(app: FastAPI) -> None:
     for module in (devices, sessions, energy, power, vehicles, metrics, caches):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
-    app.include_router(caches.changes)
     app.include_router(caches.changes)
     app.include_router(health.router)
     app.include_router(pages.router)
