@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import pytest
 
 from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline_tests.integration.commands import DONE, CommandHome, kill
 from cph50_pipeline_tests.integration.postgres_server import eventually
+from cph50_pipeline_tests.integration.served import Served
 
 EXAMPLE = Path(__file__).parents[2] / "data" / "meters.example.json"
 MONTH = "2026-11"
 
 
-@dataclass
-class Serving:
-    """A served household."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def read(self, route: str) -> dict[str, Any]:
-        try:
-            with urllib.request.urlopen(f"{self.url}{route}", timeout=30) as answer:
-                found: dict[str, Any] = json.load(answer)
-        except HTTPError as refused:
-            found = json.load(refused)
-        return found
+class Serving(Served):
+    """A served household that is polled."""
 
     def device(self, device_id: str) -> dict[str, Any] | None:
         found = self.read("api/v1/devices")["devices"]
@@ -67,9 +52,7 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
         home.data.mkdir()
         shutil.copy(EXAMPLE, home.data / "meters.json")
         process = home.start("serve", "--port", "0", "--poll")
-        assert process.stderr is not None
-        url = process.stderr.readline().split("read API: ")[1].split()[0]
-        yield Serving(process, url)
+        yield Serving(process)
         if process.poll() is None:
             kill(process)
 
