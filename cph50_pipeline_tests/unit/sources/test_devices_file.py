@@ -43,8 +43,8 @@ def test_the_shipped_example_describes_two_trucks_all_at_once_in_long_rows() -> 
 @pytest.mark.parametrize(
     ("before", "after", "fault"),
     [
-        ("unit_column: unit", "unit_column: [unit", "line 12: expected ',' or ']', but got ':'"),
-        ("truck_2: {", "truck_1: {", "line 31: truck_1 is there twice"),
+        ("unit_column: unit", "unit_column: [unit", "line 18: expected ',' or ']', but got ':'"),
+        ("truck_2: {", "truck_1: {", "line 37: truck_1 is there twice"),
         ("truck_2: {", "7: {", "devices.7: is no text in YAML; write it in quotes"),
         ("truck_2: {", "../etc: {", "devices.../etc: String should match"),
         ("401000002", "1.5", "devices.truck_2.unit_id: should be a whole number or text"),
