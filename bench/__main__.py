@@ -12,7 +12,19 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from bench import backfill, growth, idle, imports, power, publishing, sessions, vehicles
+from bench import (
+    backfill,
+    growth,
+    history_queries,
+    idle,
+    imports,
+    latest_values,
+    live_rounds,
+    power,
+    publishing,
+    sessions,
+    vehicles,
+)
 from bench.homes import REPOSITORY
 from bench.row import Effort, Measure, Row
 
@@ -35,6 +47,10 @@ ROWS: dict[str, Measure] = {
     "publish_requests": publishing.measure_requests,
     "publish_time": publishing.measure_time,
     "publish_backlog": publishing.measure_backlog,
+    "latest_value": latest_values.measure,
+    "latest_value_direct": latest_values.measure_direct,
+    "live_round": live_rounds.measure,
+    "history_query": history_queries.measure,
 }
 
 

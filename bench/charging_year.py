@@ -7,7 +7,7 @@ of what the simulator answers at the time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from cph50_pipeline.charging.activity import merge
 from cph50_pipeline.charging.answers import ActivityRow, ChargingStatus, read_answer, read_session
 from cph50_pipeline.charging.cache import cache_record
 from cph50_pipeline.charging.collection import add_sample, collection_path, new_record
-from cph50_pipeline.charging.model import Attribution
+from cph50_pipeline.charging.model import Attribution, Reading
 from cph50_pipeline.charging.privacy import PUBLIC, scrub
 from cph50_pipeline.charging.samples import distinct_readings
 from cph50_pipeline.charging.slots import charging_slots
@@ -80,6 +80,12 @@ class ChargingYear:
         samples = {one.session_id: distinct_readings(one, self.store.collection(one)) for one in stored}
         self.store.write_months(SAMPLES, {month: samples})
 
+    def write_named(self, month: str, sessions: Sequence[PlannedSession], at: datetime) -> None:
+        """Write all that is stored of a month of sessions that are over, each named as the car that it truly was."""
+        self.write_past(month, sessions, at)
+        cars = {str(session.session_id): Attribution(session.car.vehicle_id, 0.9) for session in sessions}
+        self._write_named(month, cars, self.store.need_month(SAMPLES, month))
+
     def _session(self, session_id: str, at: datetime) -> ChargingStatus:
         """What the client would give for a session at an instant."""
         answer = self.answers.charging_status(int(session_id), at)
@@ -121,6 +127,14 @@ class ChargingYear:
         classified = classify_months(store, [month], {month: samples}, LOG)[month]
         store.write_months(CLASSIFICATIONS, {month: classified})
         cars = {one.session_id: Attribution(one.vehicle_id, one.confidence) for one in classified}
+        self._write_named(month, cars, samples)
+
+    def _write_named(
+        self, month: str, cars: Mapping[str, Attribution], samples: Mapping[str, Sequence[Reading]]
+    ) -> None:
+        """Write what is made of a month's sessions once it is known whose they were."""
+        store = self.store
+        activity, sessions = store.activity(month), store.sessions(month)
         slots = {
             one.session_id: charging_slots(one, samples[one.session_id], cars[one.session_id].vehicle_id)
             for one in sessions
