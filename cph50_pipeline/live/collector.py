@@ -61,6 +61,7 @@ class Collector:
         self._taken: dict[str, str] = {}
         self._beat: Heartbeat | None = None
         self._not_before: datetime | None = None
+        self._newest_round: datetime | None = None
 
     def round(self, now: datetime, interval_seconds: float) -> Cycle:
         """Ask those who are due, take in what they said, and tell how it went.
@@ -76,6 +77,7 @@ class Collector:
         began = self._clock()
         # Nobody is asked what could not be kept.
         self._store.check()
+        self._forget_plans_of_a_clock_set_back(now)
         look = self._look(now, interval_seconds)
         received_at = now + (self._clock() - began)
         updated = self._store.write(look.devices, look.readings, self.feed.name, received_at)
@@ -85,6 +87,12 @@ class Collector:
         self._beat = self._next_beat(look, ended_at, interval_seconds)
         self._store.end_cycle(cycle, self._beat)
         return cycle
+
+    def _forget_plans_of_a_clock_set_back(self, now: datetime) -> None:
+        """Ask everybody again: by the times that were planned nobody would be asked until the clock is there again."""
+        if self._newest_round is not None and now < self._newest_round:
+            self._backoff, self._not_before = Backoff(), None
+        self._newest_round = now
 
     def _look(self, now: datetime, interval_seconds: float) -> _Look:
         # A feed is what somebody else wrote: whatever it raises is told, and costs no other feed anything.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cph50_pipeline.live.model import Device, Freshness, LatestValue, Value
+from cph50_pipeline.live.readings import FUTURE_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,16 @@ def snapshot_of(
     """What a device is like now.
 
     A sensor that said nothing while others went on keeps its value for a while, as one that is sent only when it
-    changes. A device that is silent as a whole keeps all its values: its age says how much they are worth.
+    changes. A device that is silent as a whole keeps all its values: its age says how much they are worth. What is of
+    a time yet to come, written before a clock was set back, holds nothing: nobody knows how old it is.
 
     Args:
         latest: Of its sensors.
         now: UTC.
         carry_minutes: How much older than the device's newest value one may be.
     """
-    newest = max(latest, key=lambda value: value.at, default=None)
+    until = now + FUTURE_TOLERANCE
+    newest = max((each for each in latest if each.at <= until), key=lambda value: value.at, default=None)
     age_seconds = None if newest is None else newest.age_seconds(now)
     carried_from = None if newest is None else newest.at - timedelta(minutes=carry_minutes)
     return DeviceSnapshot(
@@ -77,7 +80,7 @@ def snapshot_of(
         age_seconds,
         None if newest is None else newest.at,
         tuple(
-            _sensor(value, now, is_carried=carried_from is not None and value.at >= carried_from)
+            _sensor(value, now, is_carried=carried_from is not None and carried_from <= value.at <= until)
             for value in sorted(latest, key=lambda value: value.sensor)
         ),
     )

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cph50_pipeline.live.readings import FUTURE_TOLERANCE
 from cph50_pipeline.live.tables import CYCLES, DEVICES, HEARTBEATS, HISTORY, VALUES
 
 Dialect = Literal["sqlite", "postgresql"]
 _Insert = postgresql.Insert | sqlite.Insert
+
+_TOLERANCE_US = literal_column(str(FUTURE_TOLERANCE // timedelta(microseconds=1)))
 
 VALUE_COLUMNS = tuple(column.name for column in VALUES.c)
 DEVICE_WIDTH = len(DEVICES.c)
@@ -122,9 +136,14 @@ def upsert_devices(dialect: Dialect) -> Upsert:
 
 
 def upsert_values(dialect: Dialect) -> Upsert:
-    """Take values in where they are newer."""
+    """Take values in where they are newer, or where the one that stands is of a time yet to come.
+
+    Such a one was written before a clock was set back; it would stand, and look fresh, until that time is reached.
+    """
     insert = _insert(dialect, VALUES)
-    return Upsert(dialect, insert, VALUE_KEY, insert.excluded.at_us > VALUES.c.at_us)
+    is_newer = insert.excluded.at_us > VALUES.c.at_us
+    is_of_the_future = VALUES.c.at_us > insert.excluded.received_at_us + _TOLERANCE_US
+    return Upsert(dialect, insert, VALUE_KEY, or_(is_newer, is_of_the_future))
 
 
 def upsert_history(dialect: Dialect) -> Upsert:
@@ -139,13 +158,15 @@ def upsert_cycle(dialect: Dialect) -> Upsert:
 
 
 def upsert_heartbeat(dialect: Dialect) -> Upsert:
-    """Note a heartbeat that is not older; a success that it does not know stands."""
+    """Note a heartbeat unless a newer one stands that is not of a time yet to come; a known success stands."""
     insert = _insert(dialect, HEARTBEATS)
+    is_newer = insert.excluded.beaten_at_us >= HEARTBEATS.c.beaten_at_us
+    is_of_the_future = HEARTBEATS.c.beaten_at_us > insert.excluded.beaten_at_us + _TOLERANCE_US
     return Upsert(
         dialect,
         insert,
         ("feed",),
-        insert.excluded.beaten_at_us >= HEARTBEATS.c.beaten_at_us,
+        or_(is_newer, is_of_the_future),
         succeeded_at_us=func.coalesce(insert.excluded.succeeded_at_us, HEARTBEATS.c.succeeded_at_us),
     )
 

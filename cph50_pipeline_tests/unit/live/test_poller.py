@@ -291,6 +291,24 @@ def test_a_poller_that_is_dead_does_not_look_like_freshness(
     assert device.freshness(value.age_seconds(now)).value == "silent"
 
 
+def test_a_clock_that_is_set_back_keeps_no_old_value_fresh_and_nobody_from_being_asked(
+    poller: Poller, feed: FakeFeed, store: LiveStore, clock: Clock
+) -> None:
+    two_days = timedelta(days=2).total_seconds()
+    clock.go_on(two_days)
+    feed.error = TransientError("busy", retry_after_seconds=600)
+    poller.one_round(clock.now)
+    feed.error = None
+    poller.one_round(clock.go_on(600))
+    clock.go_on(-two_days)
+    feed.says = {"truck-7": 5.0}
+    [cycle] = poller.one_round(clock.now)
+    assert (cycle.updated, cycle.maximum_age_seconds) == (2, 0.0)
+    assert store.latest("truck-7")[0].value == 5.0
+    assert beat_of(store).beaten_at == clock.now
+    assert not beat_of(store).is_alive(clock.now + timedelta(minutes=10))
+
+
 def test_a_feed_that_another_poller_has_is_skipped_and_the_others_are_not(
     poller: Poller,
     feed: FakeFeed,

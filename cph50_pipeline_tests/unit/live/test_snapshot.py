@@ -89,3 +89,14 @@ def test_a_device_never_gets_fresher_by_getting_older(
 def test_a_device_asked_every_30_seconds_is_stale_after_a_minute_and_silent_after_five() -> None:
     found = [snapshot(said(1.0, "fuel", age)).freshness for age in (60, 60.1, 300, 300.1)]
     assert found == [Freshness.FRESH, Freshness.STALE, Freshness.STALE, Freshness.SILENT]
+
+
+def test_what_is_of_a_time_yet_to_come_holds_nothing_and_makes_nothing_look_fresh() -> None:
+    ahead = said(7.0, "power", -86_400)
+    alone = snapshot(ahead)
+    assert (alone.freshness, alone.age_seconds, alone.sensors[0].value) == (Freshness.NEVER, None, None)
+    assert alone.sensors[0].last_value == 7.0
+    beside = snapshot(said(1.0, "fuel", 400), ahead)
+    assert (beside.freshness, beside.age_seconds) == (Freshness.SILENT, 400)
+    assert [each.value for each in beside.sensors] == [1.0, None]
+    assert snapshot(said(7.0, "power", -200)).freshness is Freshness.FRESH  # as much as clocks may differ
