@@ -22,6 +22,7 @@ from cph50_pipeline.defs.checks import build_checks
 from cph50_pipeline.defs.hand_edited import build_hand_edited_sensor
 from cph50_pipeline.defs.io_manager import build_io_manager
 from cph50_pipeline.defs.jobs import PUBLISH_JOB, build_jobs
+from cph50_pipeline.defs.live_job import build_live_job
 from cph50_pipeline.defs.live_sensor import build_live_check, build_live_sensor
 from cph50_pipeline.defs.maintenance.job import build_maintenance_job
 from cph50_pipeline.defs.partitions import monthly_partitions
@@ -69,7 +70,12 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
             build_cache_check(settings),
             build_live_check(settings),
         ],
-        jobs=[*jobs.values(), build_retention_job(settings), build_maintenance_job(settings)],
+        jobs=[
+            *jobs.values(),
+            build_retention_job(settings),
+            build_maintenance_job(settings),
+            build_live_job(settings),
+        ],
         schedules=build_schedules(settings),
         sensors=[
             build_charger_sensor(settings, jobs),

@@ -31,14 +31,14 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say of every entry when it was built, whether it is valid, and why not."""
+    from cph50_pipeline.defs.caches.live_entries import all_statuses
     from cph50_pipeline.defs.caches.refreshing import Wanted, chosen
-    from cph50_pipeline.defs.caches.status import statuses
     from cph50_pipeline.defs.instance import open_instance
 
     settings = load_settings()
     now = datetime.now(UTC)
     with open_instance(settings) as instance:
-        found = statuses(instance, settings, now)
+        found = all_statuses(instance, settings, now)
         if metrics or prometheus:
             from cph50_pipeline.defs.caches import metrics as measuring
 
@@ -107,7 +107,7 @@ def health(
 
 
 def _row(entry: EntryStatus, settings: Settings) -> dict[str, Any]:
-    age = None if entry.age_seconds is None else f"{entry.age_seconds / 3600:.1f} h"
+    age = None if entry.age_seconds is None else _age(entry.age_seconds)
     took = None if entry.duration_seconds is None else f"{entry.duration_seconds:.1f} s"
     state = "valid" if entry.fault is None else f"{entry.fault}, stale" if entry.stale else str(entry.fault)
     return {
@@ -119,6 +119,10 @@ def _row(entry: EntryStatus, settings: Settings) -> dict[str, Any]:
         "bytes": entry.size_bytes,
         "next": format_local(entry.next_refresh, settings.zone)[5:16],
     }
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _show_refreshed(done: Refreshed, as_json: bool) -> None:

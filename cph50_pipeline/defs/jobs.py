@@ -43,6 +43,7 @@ POWER_JOB = "power_job"
 PUBLISH_JOB = "publish_job"
 RETENTION_JOB = "power_retention_job"
 MAINTENANCE_JOB = "maintenance_job"
+LIVE_JOB = "live_job"
 
 REBUILD_TAG = "cph50/rebuild"
 """Marks a run of `cph50 rebuild`; its value is the zone."""
@@ -63,6 +64,7 @@ JOB_NAMES = (
     RETENTION_JOB,
     PUBLISH_JOB,
     MAINTENANCE_JOB,
+    LIVE_JOB,
 )
 
 

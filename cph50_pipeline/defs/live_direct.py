@@ -61,11 +61,16 @@ def _read_charger(settings: Settings, device_id: str) -> list[Reading]:
     with client.within(ASKED_SECONDS):
         for charger_id in client.chargers():
             if charger_label(charger_id) == device_id:
-                return _look(client, charger_id, settings)
+                return look_at_charger(client, charger_id, settings)
     raise NotFoundError(f"There is no device {device_id}", remedy="`/api/v1/devices` lists them")
 
 
-def _look(source: ChargerSource, charger_id: str, settings: Settings) -> list[Reading]:
+def look_at_charger(source: ChargerSource, charger_id: str, settings: Settings) -> list[Reading]:
+    """What one charger says now, with the session in progress where that runs on it.
+
+    Raises:
+        Cph50Error: it could not be asked.
+    """
     now = datetime.now(UTC)
     charger = source.charger_status(charger_id)
     active = source.user_status()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
+from cph50_pipeline.defs.charger_values import SOURCE
 from cph50_pipeline.defs.collecting import Spool, collect
 from cph50_pipeline.defs.power_due import is_collected
 from cph50_pipeline.defs.resources import HomeAssistant
@@ -23,6 +24,7 @@ from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.home_source import Heard, HomeSource, StateRow
 
 HOME_ASSISTANT = "home_assistant"
+TELEMETRY = "telemetry"
 _FEED_SECONDS = 20.0
 
 
@@ -56,7 +58,7 @@ class HomeFeed:
         """A device for each name before a meter's last dot; of a broken meters.json the last good one stands.
 
         Raises:
-            BadInputError: a setting is wrong.
+            BadInputError: a setting is wrong, or meters.json is and no good one was read yet.
         """
         if self._source() is None:
             return []
@@ -64,6 +66,8 @@ class HomeFeed:
             self._meters = self._store.meters(self._interval_seconds)
             self.notice = None
         except BadInputError as error:
+            if self._meters is None:
+                raise  # to name none would retire all that are known
             self.notice = str(error)
         return [
             Device(name, DeviceKind.METER, name, HOME_ASSISTANT, self._live_seconds)
@@ -134,6 +138,16 @@ def device_and_sensor(meter_id: str) -> tuple[str, str]:
     """The device and the sensor that a meter's name says: "home.power" is the power of home."""
     device_id, _, sensor = meter_id.rpartition(".")
     return device_id, sensor
+
+
+def configured_feeds(settings: Settings) -> dict[str, float]:
+    """The feeds that the household has by its settings, the charger's too, with how often each is asked (seconds)."""
+    feeds: dict[str, float] = {SOURCE: settings.poll_seconds}
+    if settings.home_assistant_url is not None or settings.simulates_home:
+        feeds[HOME_ASSISTANT] = settings.live_seconds
+    if settings.telemetry_url is not None:
+        feeds[TELEMETRY] = settings.live_seconds
+    return feeds
 
 
 def build_feeds(

@@ -165,6 +165,11 @@ class Heartbeat:
     trouble: str | None
     interval_seconds: float
 
+    @property
+    def alive_until(self) -> datetime:
+        """Until when its collector counts as at work without another round (UTC): three may be missed."""
+        return self.beaten_at + timedelta(seconds=max(STALE_SECONDS, 3 * self.interval_seconds))
+
     def is_alive(self, now: datetime) -> bool:
-        """Whether its collector is at work: three rounds may be missed."""
-        return now - self.beaten_at <= timedelta(seconds=max(STALE_SECONDS, 3 * self.interval_seconds))
+        """Whether its collector is at work."""
+        return now <= self.alive_until

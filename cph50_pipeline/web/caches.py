@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cph50_pipeline.defs.caches.documents import entry_document, health_document
 from cph50_pipeline.defs.caches.health import health
+from cph50_pipeline.defs.caches.live_entries import all_statuses
 from cph50_pipeline.defs.caches.metrics import collect, prometheus, rows
 from cph50_pipeline.defs.caches.refreshing import Wanted, chosen, to_refresh
-from cph50_pipeline.defs.caches.status import EntryStatus, statuses
+from cph50_pipeline.defs.caches.status import EntryStatus
 from cph50_pipeline.defs.instance import open_instance
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
@@ -38,7 +39,7 @@ class Entry(BaseModel):
     """One thing that is built. Times are UTC."""
 
     type: str = Field(examples=["session_cache"])
-    key: str = Field(description="The month, or the file", examples=["2026-01"])
+    key: str = Field(description="The month, the file, or the feed of the live table", examples=["2026-01"])
     path: str
     job: str
     valid: bool
@@ -128,7 +129,7 @@ class Caches:
         with self._lock:
             if fresh or not self._found or monotonic() - self._looked_at > _KEPT_SECONDS:
                 with open_instance(self._settings) as instance:
-                    self._found = statuses(instance, self._settings, now)
+                    self._found = all_statuses(instance, self._settings, now)
                 self._looked_at = monotonic()
             return self._found
 

@@ -72,6 +72,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "power_retention_job",
         "publish_job",
         "maintenance_job",
+        "live_job",
     }
     assert {schedule.name for schedule in home.defs.schedules or []} == {
         "weekly_refresh",

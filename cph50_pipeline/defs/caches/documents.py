@@ -8,7 +8,7 @@ from typing import Any
 from cph50_pipeline.civil_time import format_instant
 from cph50_pipeline.defs.caches.health import Finding
 from cph50_pipeline.defs.caches.refresh import Refreshed
-from cph50_pipeline.defs.caches.registry import TYPES
+from cph50_pipeline.defs.caches.registry import ALL_TYPES
 from cph50_pipeline.defs.caches.status import EntryStatus
 
 
@@ -18,7 +18,7 @@ def entry_document(entry: EntryStatus) -> dict[str, Any]:
         "type": entry.type,
         "key": entry.key,
         "path": entry.path,
-        "job": TYPES[entry.type].job,
+        "job": ALL_TYPES[entry.type].job,
         "valid": entry.valid,
         "stale": entry.stale,
         "fault": None if entry.fault is None else entry.fault.value,

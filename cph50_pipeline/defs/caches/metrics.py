@@ -15,8 +15,9 @@ from threading import Lock
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
+from cph50_pipeline.defs.caches.live_entries import all_statuses
 from cph50_pipeline.defs.caches.registry import TYPES
-from cph50_pipeline.defs.caches.status import EntryStatus, statuses
+from cph50_pipeline.defs.caches.status import EntryStatus
 from cph50_pipeline.defs.instance import open_instance
 from cph50_pipeline.defs.jobs import SESSION_JOB
 from cph50_pipeline.settings import Settings
@@ -114,7 +115,7 @@ def collect(settings: Settings, hit_rate: float | None = None) -> list[Metric]:
         if not metrics or time.monotonic() - reckoned_at > _KEPT_SECONDS:
             now = datetime.now(UTC)
             with open_instance(settings) as instance:
-                metrics = measure(instance, statuses(instance, settings, now), now, hit_rate)
+                metrics = measure(instance, all_statuses(instance, settings, now), now, hit_rate)
             _kept[settings.data_root] = time.monotonic(), metrics
         return metrics
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from cph50_pipeline.civil_time import month_range, shift_month
 from cph50_pipeline.defs.attribution_inputs import AttributionInputs, readable_inputs
 from cph50_pipeline.defs.caches.records import Build, Records
-from cph50_pipeline.defs.caches.registry import EntryType
+from cph50_pipeline.defs.caches.registry import BuiltType
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS, EVENTS, ROLLUPS, SAMPLES, WINDOWS
 from cph50_pipeline.defs.power_inputs import PowerInputs
 from cph50_pipeline.defs.reading_files import reading_months, reading_paths
@@ -34,7 +34,7 @@ class Present:
         self._interval_seconds = power_interval_seconds
         self._replaced: dict[str, datetime | None] = {}
 
-    def why_outdated(self, type_: EntryType, month: str, build: Build) -> str | None:
+    def why_outdated(self, type_: BuiltType, month: str, build: Build) -> str | None:
         """Why a month is to be made again, in half a sentence; None: it is made of what is stored."""
         for asset in type_.made_of:
             upstream = self._records.months(asset).get(month)

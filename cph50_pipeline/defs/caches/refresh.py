@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from cph50_pipeline.civil_time import month_of
+from cph50_pipeline.defs.caches.live_entries import all_statuses
 from cph50_pipeline.defs.caches.records import Records
 from cph50_pipeline.defs.caches.refreshing import Batch, Wanted, batches, chosen, to_refresh
-from cph50_pipeline.defs.caches.registry import TYPES
-from cph50_pipeline.defs.caches.status import EntryStatus, statuses
+from cph50_pipeline.defs.caches.registry import ALL_TYPES
+from cph50_pipeline.defs.caches.status import EntryStatus
 from cph50_pipeline.defs.launch import Launch, Outcome, launch
 from cph50_pipeline.settings import Settings
 
@@ -61,7 +62,7 @@ def refresh(instance: dg.DagsterInstance, settings: Settings, wanted: Wanted, sa
     tried: set[tuple[str, str]] = set()
     force = wanted.force
     for number in range(_ROUNDS):
-        entries = chosen(statuses(instance, settings, datetime.now(UTC)), wanted)
+        entries = chosen(all_statuses(instance, settings, datetime.now(UTC)), wanted)
         due = [e for e in to_refresh(entries, force=force) if (e.type, e.key) not in tried]
         if number == 0:
             done.at_work = [entry for entry in entries if entry.at_work is not None]
@@ -74,7 +75,9 @@ def refresh(instance: dg.DagsterInstance, settings: Settings, wanted: Wanted, sa
         force = False
         for batch in batches(due, month_of(datetime.now(UTC), settings.zone)):
             _run(instance, settings, batch, done, say)
-    done.left = [e for e in chosen(statuses(instance, settings, datetime.now(UTC)), wanted) if not e.valid]
+    done.left = [
+        e for e in chosen(all_statuses(instance, settings, datetime.now(UTC)), wanted) if not e.valid
+    ]
     return done
 
 
@@ -98,7 +101,7 @@ def _run(instance: dg.DagsterInstance, settings: Settings, batch: Batch, done: R
 def _still_free(instance: dg.DagsterInstance, settings: Settings, batch: Batch) -> Batch:
     """The batch, or an empty one when a run has begun that makes one of its entries."""
     unfinished = Records(instance).unfinished
-    taken = any(a.covers(TYPES[e.type], e.month) for a in unfinished for e in batch.entries)
+    taken = any(a.covers(ALL_TYPES[e.type], e.month) for a in unfinished for e in batch.entries)
     return Batch(batch.job, batch.months, ()) if taken else batch
 
 

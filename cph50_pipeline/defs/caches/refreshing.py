@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cph50_pipeline.civil_time import parse_month
-from cph50_pipeline.defs.caches.registry import TYPES, type_named
+from cph50_pipeline.defs.caches.registry import ALL_TYPES, type_named
 from cph50_pipeline.defs.caches.status import EntryStatus
 from cph50_pipeline.defs.due_months import without_gaps
 from cph50_pipeline.defs.jobs import POWER_JOB
@@ -91,8 +91,8 @@ def batches(entries: Sequence[EntryStatus], current_month: str) -> list[Batch]:
     """
     return [
         batch
-        for job in dict.fromkeys(type_.job for type_ in TYPES.values())
-        for batch in _of_job(job, [e for e in entries if TYPES[e.type].job == job], current_month)
+        for job in dict.fromkeys(type_.job for type_ in ALL_TYPES.values())
+        for batch in _of_job(job, [e for e in entries if ALL_TYPES[e.type].job == job], current_month)
     ]
 
 

@@ -1,7 +1,8 @@
 """What is built: each asset that is made from what is stored, the job that makes it, how long it holds, when it is due.
 
 The one table behind `cph50 cache`, its schedules, freshness policies, check and metrics. What is collected and not
-built is not in it: answers of ChargePoint, readings, labels; nor the classifier, which a gate releases.
+built is not in it: answers of ChargePoint, readings, labels; nor the classifier, which a gate releases. The live table
+is an entry type of its own kind: it has no nights, and its collectors note themselves how it stands.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cph50_pipeline.defs.jobs import (
     ATTRIBUTION_JOB,
     CACHE_JOB,
     CHARGING_JOB,
+    LIVE_JOB,
     MONTHLY_CLOSURE_JOB,
     POWER_JOB,
     SESSION_JOB,
@@ -43,28 +45,37 @@ _NAMING_JOBS = _WHOLE_MONTH_JOBS | {ATTRIBUTION_JOB}
 
 @dataclass(frozen=True)
 class EntryType:
-    """One kind of entries, each of which is a month or a file of one asset.
+    """One kind of entries of one asset.
 
     Attributes:
         asset: Its key, which is also the type's name.
-        job: What `cph50 cache refresh` and the nightly schedule run.
+        job: What `cph50 cache refresh` runs.
         made_by: Every job whose runs make it.
-        is_monthly: Whether each month is an entry; else each file is.
-        made_of: Monthly assets of which a later materialization by a run means that the month is to be made again.
-        cron: When it is due in the household's zone.
+        is_monthly: Whether each month is an entry; else each file, or each feed of the live table, is.
     """
 
     asset: str
     job: str
     made_by: frozenset[str]
     is_monthly: bool
-    made_of: Sequence[str] = ()
-    cron: str = REFRESH_CRON
 
     @property
     def key(self) -> dg.AssetKey:
         """The asset."""
         return dg.AssetKey(self.asset)
+
+
+@dataclass(frozen=True)
+class BuiltType(EntryType):
+    """A kind of entries each of which is a month or a file that runs make, every night where it is due.
+
+    Attributes:
+        made_of: Monthly assets of which a later materialization by a run means that the month is to be made again.
+        cron: When it is due in the household's zone.
+    """
+
+    made_of: Sequence[str] = ()
+    cron: str = REFRESH_CRON
 
     def valid_until(self, built_at: datetime, zone: ZoneInfo) -> datetime:
         """Until when a build holds of what still changes: the same time on the next day, be it of 23 or 25 hours."""
@@ -78,33 +89,33 @@ class EntryType:
         return next(CronSim(self.cron, now.astimezone(zone))).astimezone(UTC)
 
 
-def _power(asset: str, *made_of: str) -> EntryType:
-    return EntryType(asset, POWER_JOB, frozenset({POWER_JOB}), True, made_of, _POWER_NIGHT_CRON)
+def _power(asset: str, *made_of: str) -> BuiltType:
+    return BuiltType(asset, POWER_JOB, frozenset({POWER_JOB}), True, made_of, _POWER_NIGHT_CRON)
 
 
-def _report(asset: str) -> EntryType:
-    return EntryType(asset, VEHICLE_REPORT_JOB, frozenset({VEHICLE_REPORT_JOB}), is_monthly=False)
+def _report(asset: str) -> BuiltType:
+    return BuiltType(asset, VEHICLE_REPORT_JOB, frozenset({VEHICLE_REPORT_JOB}), is_monthly=False)
 
 
-TYPES: Mapping[str, EntryType] = {
+TYPES: Mapping[str, BuiltType] = {
     type_.asset: type_
     for type_ in (
-        EntryType("session_samples", CACHE_JOB, _WHOLE_MONTH_JOBS, True, ("chargepoint_activity",)),
-        EntryType(
+        BuiltType("session_samples", CACHE_JOB, _WHOLE_MONTH_JOBS, True, ("chargepoint_activity",)),
+        BuiltType(
             "vehicle_classifications",
             CACHE_JOB,
             _NAMING_JOBS,
             True,
             ("chargepoint_activity", "session_samples"),
         ),
-        EntryType(
+        BuiltType(
             "charging_energy",
             CACHE_JOB,
             _NAMING_JOBS,
             True,
             ("chargepoint_activity", "session_samples", "vehicle_classifications"),
         ),
-        EntryType(
+        BuiltType(
             "session_cache",
             CACHE_JOB,
             _NAMING_JOBS,
@@ -114,12 +125,15 @@ TYPES: Mapping[str, EntryType] = {
         _power("power_rollups"),
         _power("power_events", "power_readings"),
         _power("power_windows"),
-        EntryType("power_files", POWER_JOB, frozenset({POWER_JOB}), is_monthly=False, cron=_POWER_NIGHT_CRON),
+        BuiltType("power_files", POWER_JOB, frozenset({POWER_JOB}), is_monthly=False, cron=_POWER_NIGHT_CRON),
         _report("unclassified_sessions"),
         _report("vehicle_digest"),
     )
 }
-"""By name, in the order in which they are made."""
+"""What is built as files, by name, in the order in which they are made."""
+LIVE = EntryType("latest_values", LIVE_JOB, frozenset({LIVE_JOB}), is_monthly=False)
+"""The feeds of the live table."""
+ALL_TYPES: Mapping[str, EntryType] = {**TYPES, LIVE.asset: LIVE}
 
 
 def type_named(name: str) -> EntryType:
@@ -128,9 +142,9 @@ def type_named(name: str) -> EntryType:
     Raises:
         BadInputError: there is none; names those that there are.
     """
-    if name not in TYPES:
-        raise BadInputError(f"'{name}' is no type of cache", remedy=f"There are {', '.join(TYPES)}")
-    return TYPES[name]
+    if name not in ALL_TYPES:
+        raise BadInputError(f"'{name}' is no type of cache", remedy=f"There are {', '.join(ALL_TYPES)}")
+    return ALL_TYPES[name]
 
 
 def with_freshness(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:

@@ -17,7 +17,7 @@ import dagster as dg
 from cph50_pipeline.civil_time import month_bounds, month_of, shift_month
 from cph50_pipeline.defs.caches.present import Present
 from cph50_pipeline.defs.caches.records import Attempt, Build, Records
-from cph50_pipeline.defs.caches.registry import TYPES, EntryType
+from cph50_pipeline.defs.caches.registry import ALL_TYPES, TYPES, BuiltType
 from cph50_pipeline.defs.checks import INSPECTIONS, inspect_months
 from cph50_pipeline.defs.dead_runs import sweep_dead_runs
 from cph50_pipeline.defs.document_files import DOCUMENT_FILES
@@ -48,8 +48,8 @@ class EntryStatus:
 
     Attributes:
         type: The asset.
-        key: The month, or the file.
-        path: Of its file, relative to the data root.
+        key: The month, the file, or the feed of the live table.
+        path: Of its file, relative to the data root; of a feed the live table.
         built_at: When it was built last (UTC); None: never, as far as Dagster knows.
         valid_until: None: as long as it is made of what is stored, since the month is settled.
         fault: None: it is valid.
@@ -57,6 +57,7 @@ class EntryStatus:
         error: What the last attempt said, when it failed.
         duration_seconds: Of the run that built it.
         size_bytes: Of the file; None when there is none.
+        is_there: Whether there is anything to serve.
         at_work: The run that is about to build it, or does.
     """
 
@@ -73,6 +74,7 @@ class EntryStatus:
     size_bytes: int | None
     next_refresh: datetime
     at_work: str | None
+    is_there: bool
 
     @property
     def valid(self) -> bool:
@@ -82,17 +84,17 @@ class EntryStatus:
     @property
     def stale(self) -> bool:
         """Whether it is served though it is not valid."""
-        return self.fault is not None and self.size_bytes is not None
+        return self.fault is not None and self.is_there
 
     @property
     def month(self) -> str | None:
-        """Its month; None for a file."""
-        return self.key if TYPES[self.type].is_monthly else None
+        """Its month; None for what has none."""
+        return self.key if ALL_TYPES[self.type].is_monthly else None
 
 
 @dataclass(frozen=True)
 class _Entry:
-    type_: EntryType
+    type_: BuiltType
     key: str
     path: str
     build: Build | None
@@ -105,7 +107,7 @@ class _Entry:
 def statuses(
     instance: dg.DagsterInstance, settings: Settings, now: datetime, log: Logger = _logger
 ) -> list[EntryStatus]:
-    """Every entry, by type and key. Runs whose process is gone are noted as failed before."""
+    """Every entry that is built as a file, by type and key. Runs whose process is gone are noted as failed before."""
     store = Store.of(settings)
     sweep_dead_runs(instance, store.locks, log)
     records = Records(instance)
@@ -118,7 +120,7 @@ def statuses(
 
 
 def _entries(
-    type_: EntryType, store: Store, settings: Settings, records: Records, now: datetime
+    type_: BuiltType, store: Store, settings: Settings, records: Records, now: datetime
 ) -> Iterator[_Entry]:
     if type_.is_monthly:
         built = records.months(type_.asset)
@@ -133,7 +135,7 @@ def _entries(
         yield _Entry(type_, document.path, document.path, built.get(document.path))
 
 
-def _months(type_: EntryType, store: Store, settings: Settings, now: datetime) -> list[str]:
+def _months(type_: BuiltType, store: Store, settings: Settings, now: datetime) -> list[str]:
     """The months of which something is stored that the type is made of, or that it made."""
     file = {**MONTH_FILES, **POWER_FILES}[type_.asset]
     known = {*store.stored_months(ACTIVITY), *store.stored_months(file)}
@@ -177,9 +179,10 @@ class _Judge:
             size_bytes=size_bytes,
             next_refresh=self._next_refresh(entry.type_),
             at_work=None if at_work is None else at_work.run.run_id,
+            is_there=size_bytes is not None,
         )
 
-    def _next_refresh(self, type_: EntryType) -> datetime:
+    def _next_refresh(self, type_: BuiltType) -> datetime:
         if type_.cron not in self._next:
             self._next[type_.cron] = type_.next_refresh(self.now, self.settings.zone)
         return self._next[type_.cron]
@@ -220,7 +223,7 @@ class _Judge:
             return str(error)
         return None
 
-    def _outdated(self, type_: EntryType, month: str, build: Build) -> str | None:
+    def _outdated(self, type_: BuiltType, month: str, build: Build) -> str | None:
         try:
             return self.present.why_outdated(type_, month, build)
         except Cph50Error as error:  # what it would be made of cannot be read
