@@ -20,6 +20,7 @@ from cph50_pipeline.defs.charger_values import (
     readings_of_look,
 )
 from cph50_pipeline.defs.live import going_on, live_store
+from cph50_pipeline.defs.tick_log import TickLog
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.live.collector import Collector
 from cph50_pipeline.live.model import Device, Polled, Reading
@@ -44,6 +45,7 @@ class ChargerLooks:
         self._troubles: dict[str, str] = {}
         self._trouble: Cph50Error | None = None
         self._collector: Collector | None = None
+        self._log = TickLog()
 
     def seen(self, source: ChargerSource, seen: Observation, state: LastSession, log: Logger) -> None:
         """Take in a look; where the household has more chargers, another one is looked at, each in turn."""
@@ -98,8 +100,9 @@ class ChargerLooks:
 
     def _end(self, trouble: Cph50Error | None, now: datetime, log: Logger) -> None:
         self._trouble = trouble
+        self._log.tick = log
         with going_on(log):
             if self._collector is None:
                 clock = partial(datetime.now, UTC)
-                self._collector = Collector(self, live_store(self._settings), clock, log)
+                self._collector = Collector(self, live_store(self._settings), clock, self._log)
             self._collector.round(now, self._settings.poll_seconds)

@@ -7,7 +7,6 @@ It is the collector of both, unless another process is (`cph50 serve --poll`). T
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from logging import Logger
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,6 +17,7 @@ from cph50_pipeline.defs.live_feeds import build_feeds
 from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.defs.tick_log import TickLog
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.live.model import Freshness
 from cph50_pipeline.live.snapshot import DeviceSnapshot
@@ -34,9 +34,10 @@ LONGEST_LIST = 20
 def build_live_sensor(settings: Settings) -> dg.SensorDefinition:
     """The sensor, running by default."""
     store = Store.of(settings)
+    log = TickLog()
     pollers: list[Poller] = []  # made by the first tick, for all: it remembers who failed and what was said
 
-    def poller(home_assistant: HomeAssistant, log: Logger) -> "Poller":
+    def poller(home_assistant: HomeAssistant) -> "Poller":
         if not pollers:
             from cph50_pipeline.live.poller import Poller
 
@@ -54,8 +55,9 @@ def build_live_sensor(settings: Settings) -> dg.SensorDefinition:
     def live_sensor(
         context: dg.SensorEvaluationContext, home_assistant: HomeAssistant
     ) -> dg.SensorResult | dg.SkipReason:
+        log.tick = context.log
         try:
-            poller(home_assistant, context.log).one_round(_now(), settings.live_seconds)
+            poller(home_assistant).one_round(_now(), settings.live_seconds)
             heard = judge(settings)
         except Cph50Error as error:
             return dg.SkipReason(f"{error} The next tick tries again.")

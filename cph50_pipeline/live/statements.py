@@ -25,7 +25,7 @@ from cph50_pipeline.live.tables import CYCLES, DEVICES, HEARTBEATS, HISTORY, VAL
 Dialect = Literal["sqlite", "postgresql"]
 _Insert = postgresql.Insert | sqlite.Insert
 
-_TOLERANCE_US = literal_column(str(FUTURE_TOLERANCE // timedelta(microseconds=1)))
+_TOLERANCE_US: ColumnElement[int] = literal_column(str(FUTURE_TOLERANCE // timedelta(microseconds=1)))
 
 VALUE_COLUMNS = tuple(column.name for column in VALUES.c)
 DEVICE_WIDTH = len(DEVICES.c)

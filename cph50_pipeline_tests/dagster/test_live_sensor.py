@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from dagster._core.definitions.instigation_logger import get_instigation_log_records
 
 from cph50_pipeline.defs.live import device_snapshots, live_store
 from cph50_pipeline.defs.live_direct import read_direct
@@ -104,6 +107,34 @@ def test_a_charger_that_answers_again_heals_the_check(house: Home) -> None:
     tick(house, NOW, "charger_sensor", "live_sensor")
     assert not tick(house, NOW + 6 * MINUTE, "live_sensor").asset_events[0].passed
     assert tick(house, NOW + 7 * MINUTE, "charger_sensor", "live_sensor").asset_events[0].passed
+
+
+def test_a_tick_shows_what_it_says_itself_however_many_there_were_before(house: Home, tmp_path: Path) -> None:
+    dagster = dg.DagsterInstance.local_temp(str(tmp_path))
+    said = [logged_by(house, dagster, "live_sensor", NOW)]
+    house.simulator.faults.fail(503, times=None)
+    said += [logged_by(house, dagster, "live_sensor", NOW + minutes * MINUTE) for minutes in (1, 2, 7)]
+    assert [len(lines) for lines in said] == [0, 1, 0, 1]
+    assert "home (home) is silent" in said[-1][0]
+
+
+def logged_by(home: Home, dagster: dg.DagsterInstance, sensor: str, now: datetime) -> list[str]:
+    """What a tick logs, as Dagster keeps it for its page."""
+    home.simulator.clock.move_to(now)
+    key = ["ticks", sensor, now.isoformat()]
+    resources = {
+        "home_assistant": dg.ResourceDefinition.hardcoded_resource(
+            (home.defs.resources or {})["home_assistant"]
+        )
+    }
+    with (
+        at(now),
+        dg.SensorEvaluationContext(
+            dagster.get_ref(), log_key=key, sensor_name=sensor, resources=resources
+        ) as context,
+    ):
+        home.defs.get_sensor_def(sensor).evaluate_tick(context)
+    return [str(record["msg"]) for record in get_instigation_log_records(dagster, key)]
 
 
 def test_a_meter_that_is_unavailable_replaces_nothing(house: Home) -> None:
