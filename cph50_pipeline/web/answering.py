@@ -112,13 +112,18 @@ def json_response(document: Mapping[str, Any], status: int = 200) -> Response:
     return Response(data, status, {"Cache-Control": "no-store"}, media_type=Form.JSON.media_type)
 
 
-def snapshot(about: Mapping[str, Any], data: bytes) -> Response:
-    """How something stands now: a JSON object with what is said about it, its age above all, before its own fields."""
+def snapshot(about: Mapping[str, Any], data: bytes, why_stale: str | None = None) -> Response:
+    """How something stands now: a JSON object with what is said about it, its age above all, before its own fields.
+
+    Args:
+        why_stale: Why it is an old one; None when it is not, or when its age says enough.
+    """
     said = json.dumps(about, separators=(",", ":")).encode()
     rest = data.lstrip()[1:]
     separator = b"" if rest.lstrip().startswith(b"}") else b","
     whole = said[:-1] + separator + rest
-    return Response(whole, headers={"Cache-Control": "no-store"}, media_type=Form.JSON.media_type)
+    headers = {"Cache-Control": "no-store"} | ({STALE_HEADER: _one_line(why_stale)} if why_stale else {})
+    return Response(whole, headers=headers, media_type=Form.JSON.media_type)
 
 
 def _marked(served: Served) -> Body:

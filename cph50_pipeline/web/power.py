@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from cph50_pipeline.civil_time import parse_instant
 from cph50_pipeline.defs.month_files import ROLLUPS
-from cph50_pipeline.errors import BadInputError, PermanentError
+from cph50_pipeline.errors import BadInputError, Cph50Error, PermanentError
 from cph50_pipeline.power.buckets import Resolution
 from cph50_pipeline.power.data_points import PATHS, PowerFile
 from cph50_pipeline.settings import Settings
@@ -30,6 +31,7 @@ router = APIRouter(prefix=API, tags=["power"])
 _NIGHTLY_SECONDS = timedelta(hours=26).total_seconds()
 """The days that are over are told once a night, and a day may have 25 hours."""
 _MISSED_INTERVALS = 3
+_log = logging.getLogger(__name__)
 
 
 class RollupsQuery(Paged):
@@ -41,15 +43,16 @@ class RollupsQuery(Paged):
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """A file as it was read last: its stamp, its bytes, and up to when it tells."""
+    """A file as it was read last: its stamp, its bytes, up to when it tells, and why it is not the newest one."""
 
     stamp: object
     data: bytes
     told_until: datetime | None
+    why_stale: str | None = None
 
 
 class PublishedFiles:
-    """The four files, each parsed once for as long as it is the same."""
+    """The four files, each parsed once for as long as it is the same; of one that cannot be read the last good one."""
 
     def __init__(self) -> None:
         self._kept: dict[str, _Published] = {}
@@ -59,15 +62,22 @@ class PublishedFiles:
 
         Raises:
             ProblemError: 404 when it was never made.
-            PermanentError: it is damaged, and was so from the start.
+            PermanentError, TransientError: it cannot be read, and never could.
         """
         stamp, kept = context.root.stamp(path), self._kept.get(path)
         if stamp is not None and kept is not None and kept.stamp == stamp:
             return kept
-        data = None if stamp is None else context.root.read(path)
-        if data is None:
-            raise ProblemError(404, f"{path} was not made yet", remedy="`cph50 power collect` makes it")
-        self._kept[path] = _Published(stamp, data, _told_until(data, path))
+        try:
+            data = None if stamp is None else context.root.read(path)
+            if data is None:
+                raise ProblemError(404, f"{path} was not made yet", remedy="`cph50 power collect` makes it")
+            self._kept[path] = _Published(stamp, data, _told_until(data, path))
+        except Cph50Error as error:
+            if kept is None:
+                raise
+            if kept.why_stale is None:
+                _log.warning("The last good %s is served: %s", path, error)
+            self._kept[path] = replace(kept, why_stale=str(error))
         return self._kept[path]
 
 
@@ -100,9 +110,10 @@ def power_file(
     age = None
     if published.told_until is not None:
         age = max(0.0, (context.clock() - published.told_until).total_seconds())
-    is_stale = age is None or age > _stale_after_seconds(name, context.settings)
+    is_old = age is None or age > _stale_after_seconds(name, context.settings)
+    is_stale = is_old or published.why_stale is not None
     about = {"age_seconds": age, "stale": is_stale, "source": path}
-    return snapshot(about, published.data)
+    return snapshot(about, published.data, published.why_stale)
 
 
 def _answer(request: Request, context: Context, query: RollupsQuery, suffix: Form | None) -> Response:

@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from cph50_pipeline.settings import Settings
-from cph50_pipeline_tests.unit.web.household import CHARGER, STAYS, TIDE, served, settings_in, store_stays
+from cph50_pipeline_tests.unit.web.household import (
+    CHARGER,
+    STAYS,
+    TIDE,
+    served,
+    settings_in,
+    store_power,
+    store_stays,
+)
 
 ROUTE = "/api/v1/sessions"
 
@@ -151,6 +159,27 @@ def test_without_any_file_there_are_no_sessions(tmp_path: Path) -> None:
         assert empty.get("/api/v1/power/daily").status_code == 404
         assert empty.get("/healthz").json() == {"status": "alive"}
         assert empty.get("/readyz").status_code == 503
+
+
+def test_a_power_file_that_is_damaged_is_named_and_the_last_good_one_stays(settings: Settings) -> None:
+    store_power(settings)
+    path = Path(settings.data_root) / "power" / "daily.json"
+    route, good = "/api/v1/power/daily", path.read_bytes()
+    with served(settings) as client:
+        before = client.get(route).json()
+        path.write_bytes(good[:20])
+        damaged = client.get(route)
+        again = client.get(route)
+        path.write_bytes(good)
+        healed = client.get(route)
+    assert (damaged.status_code, again.status_code) == (200, 200)
+    assert damaged.json()["last_update"] == before["last_update"]
+    assert damaged.json()["stale"] is True
+    assert "power/daily.json" in damaged.headers["X-Stale"]
+    assert "X-Stale" not in healed.headers
+    with served(settings) as client:
+        path.write_bytes(good[:20])
+        assert client.get(route).status_code == 503
 
 
 def test_a_month_that_is_damaged_is_named_and_the_last_good_answer_stays(settings: Settings) -> None:
