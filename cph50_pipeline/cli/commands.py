@@ -11,6 +11,7 @@ import typer
 
 from cph50_pipeline.civil_time import month_of, month_range, parse_month, shift_month
 from cph50_pipeline.cli import FAILED, caches, maintenance, output, power, vehicles
+from cph50_pipeline.cli.export import export
 from cph50_pipeline.cli.history import history
 from cph50_pipeline.cli.options import AsJson
 from cph50_pipeline.cli.publish import publish
@@ -211,6 +212,7 @@ app.command()(train)
 app.command()(publish)
 app.command()(restore)
 app.command()(history)
+app.command()(export)
 app.command()(serve)
 app.command()(token)
 

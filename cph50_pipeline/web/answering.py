@@ -83,10 +83,19 @@ def answer_rows(
     if form is Form.JSON:
         return json_response({**about, "total": len(rows), name: rows})
     context: Context = request.app.state.context
-    table = _table(rows)
-    data = context.history.csv(table) if form is Form.CSV else _parquet(table)
+    data = _encoded(context, _table(rows), form)
     headers = {"Cache-Control": "no-store", TOTAL_HEADER: str(len(rows)), "Vary": "Accept"}
     return Response(data, headers=headers, media_type=form.media_type)
+
+
+def all_rows(context: Context, question: Question, form: Form) -> bytes:
+    """All rows of a list, however many there are; in JSON a list of objects.
+
+    Raises:
+        Cph50Error: it could not be made.
+    """
+    sql = f"SELECT * FROM ({question.sql}) ORDER BY {question.order_by}"
+    return _encoded(context, context.history.table(sql, question.values), form)
 
 
 def respond(request: Request, served: Served) -> Response:
@@ -141,13 +150,12 @@ def _page(context: Context, path: str, form: Form, question: Question) -> Body:
     headers = {TOTAL_HEADER: str(total)}
     if links:
         headers["Link"] = ", ".join(f'<{target}>; rel="{name}"' for name, target in links.items())
-    if form is Form.CSV:
-        return Body(context.history.csv(rows), form.media_type, headers)
-    if form is Form.PARQUET:
-        return Body(_parquet(rows), form.media_type, headers)
+    encoded = _encoded(context, rows, form)
+    if form is not Form.JSON:
+        return Body(encoded, form.media_type, headers)
     about = {"total": total, "limit": limit, "offset": question.offset, "next": links.get("next")}
     shown = json.dumps(about, separators=(",", ":")).encode()
-    listed = b'"' + question.name.encode() + b'":' + context.history.json_rows(rows)
+    listed = b'"' + question.name.encode() + b'":' + encoded
     return Body(_FRESH + shown[1:-1] + b"," + listed + b"}", form.media_type, headers)
 
 
@@ -182,6 +190,12 @@ def _links(path: str, question: Question, limit: int, total: int) -> dict[str, s
         links["prev"] = link(max(0, question.offset - limit))
         links["first"] = link(0)
     return links
+
+
+def _encoded(context: Context, rows: pa.Table, form: Form) -> bytes:
+    if form is Form.JSON:
+        return context.history.json_rows(rows)
+    return context.history.csv(rows) if form is Form.CSV else _parquet(rows)
 
 
 def _parquet(table: pa.Table) -> bytes:

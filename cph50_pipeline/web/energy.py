@@ -55,6 +55,15 @@ def energy_as(
 
 
 def _answer(request: Request, context: Context, query: EnergyQuery, suffix: Form | None) -> Response:
+    return answer_list(request, context, suffix, question(context, query))
+
+
+def question(context: Context, query: EnergyQuery) -> Question:
+    """The energy that a query asks for.
+
+    Raises:
+        ProblemError: 422 for days that there are not.
+    """
     zone = context.settings.zone
     first, end = query.instants(zone)
     inputs = context.files.of(SLOTS, *query.months(before=1))
@@ -64,7 +73,7 @@ def _answer(request: Request, context: Context, query: EnergyQuery, suffix: Form
     )
     wanted = f"(SELECT * FROM {slots.sql} WHERE {where})"
     sql, days = (_by_slot(wanted), {}) if query.by == "slot" else _by_days(wanted, query.by, inputs, zone)
-    question = Question(
+    return Question(
         name="energy",
         sql=sql,
         order_by="period, vehicle_id",
@@ -74,7 +83,6 @@ def _answer(request: Request, context: Context, query: EnergyQuery, suffix: Form
         offset=query.offset,
         made_of=inputs.fingerprint,
     )
-    return answer_list(request, context, suffix, question)
 
 
 def _by_slot(slots: str) -> str:

@@ -117,6 +117,15 @@ def power_file(
 
 
 def _answer(request: Request, context: Context, query: RollupsQuery, suffix: Form | None) -> Response:
+    return answer_list(request, context, suffix, question(context, query))
+
+
+def question(context: Context, query: RollupsQuery) -> Question:
+    """The rollups that a query asks for.
+
+    Raises:
+        ProblemError: 422 for days that there are not.
+    """
     first, end = query.instants(context.settings.zone)
     inputs = context.files.of(ROLLUPS, *query.months())
     scan = scans.scan_parquet(scans.ROLLUPS, inputs)
@@ -128,7 +137,7 @@ def _answer(request: Request, context: Context, query: RollupsQuery, suffix: For
             "meter = $meter": query.meter,
         }
     )
-    question = Question(
+    return Question(
         name="rollups",
         sql=f"SELECT * FROM {scan.sql} WHERE {where}",
         order_by='meter, "start"',
@@ -138,7 +147,6 @@ def _answer(request: Request, context: Context, query: RollupsQuery, suffix: For
         offset=query.offset,
         made_of=inputs.fingerprint,
     )
-    return answer_list(request, context, suffix, question)
 
 
 def _told_until(data: bytes, path: str) -> datetime | None:

@@ -74,6 +74,15 @@ def session(request: Request, context: Household, session_id: SessionId) -> Resp
 
 
 def _answer(request: Request, context: Context, query: SessionsQuery, suffix: Suffix | None) -> Response:
+    return answer_list(request, context, suffix, question(context, query))
+
+
+def question(context: Context, query: SessionsQuery) -> Question:
+    """The sessions that a query asks for.
+
+    Raises:
+        ProblemError: 422 for days that there are not.
+    """
     first, end = query.instants(context.settings.zone)
     inputs = context.files.of(CACHE, *query.months())
     records = scans.scan_json(scans.RECORDS, inputs)
@@ -85,7 +94,7 @@ def _answer(request: Request, context: Context, query: SessionsQuery, suffix: Su
             "charger_label = $charger": query.charger,
         }
     )
-    question = Question(
+    return Question(
         name="sessions",
         sql=f"SELECT * FROM (SELECT {_ROW} FROM {records.sql}) WHERE {where}",
         order_by=_ORDERS[query.order],
@@ -95,7 +104,6 @@ def _answer(request: Request, context: Context, query: SessionsQuery, suffix: Su
         offset=query.offset,
         made_of=inputs.fingerprint,
     )
-    return answer_list(request, context, suffix, question)
 
 
 def _whole(context: Context, session_id: str, records: Inputs, slots: Inputs, samples: Inputs) -> Body:
