@@ -39,9 +39,11 @@ class ApiServer:
     """A running one.
 
     Attributes:
+        pid: Of its one process.
         access_log: Where it writes a line for each request.
     """
 
+    pid: int
     port: int
     access_log: Path
 
@@ -94,7 +96,7 @@ def serving(data: Path, environment: Mapping[str, str], folder: Path) -> Iterato
     private_dir = Settings(data_dir=str(data)).private_dir
     with running(command, {**environment, "CPH50_DATA_DIR": str(data), **unlimited}, folder) as process:
         found = wait_for(lambda: _announced(folder), "the read API", process, folder)
-        yield ApiServer(int(found[1]), log_path(private_dir, "api"))
+        yield ApiServer(process.pid, int(found[1]), log_path(private_dir, "api"))
 
 
 def _announced(folder: Path) -> re.Match[str] | None:

@@ -20,7 +20,7 @@ from bench.api_server import HOST, ApiServer, serving
 from bench.homes import Home, scratch_home
 from bench.live_fleet import FLEET, SENSORS, TELEMETRY, polled_fleet, poller_of
 from bench.row import Effort, Row
-from bench.timing import spread
+from bench.timing import CoreUse, core_use, spread
 from cph50_pipeline.charging.privacy import charger_label
 from cph50_pipeline.defs.charger_values import SOURCE, UNNAMED, charger_device
 from cph50_pipeline.defs.live import live_store
@@ -50,7 +50,8 @@ def measure(effort: Effort) -> Row:
         "latest_value", found.own_percentile_ms, BUDGET_MS, "ms", f"{CLIENTS} clients without a pause",
         f"99th percentile of {len(found.own_ms)} at the server, median {median(found.own_ms):.2f} ms, "
         f"longest {max(found.own_ms):.1f} ms; for a client {found.clients_percentile_ms:.1f} ms, median "
-        f"{1000 * median(found.live):.2f} ms; {found.rounds} rounds of {len(FLEET)} devices x {SENSORS} sensors "
+        f"{1000 * median(found.live):.2f} ms; {found.cpu_ms:.2f} ms of CPU each, and {found.waited:.1f} times as long "
+        f"the server waited for a core; {found.rounds} rounds of {len(FLEET)} devices x {SENSORS} sensors "
         "were written meanwhile",
     )  # fmt: skip
 
@@ -76,6 +77,7 @@ class _Measured:
         alone: Seconds, as one client sees it that is alone.
         direct: Seconds of asking the source.
         rounds: Written by the poller meanwhile.
+        cores: What the server had of them in all.
     """
 
     own_ms: list[float]
@@ -83,6 +85,17 @@ class _Measured:
     alone: list[float]
     direct: list[float]
     rounds: int
+    cores: CoreUse
+
+    @property
+    def cpu_ms(self) -> float:
+        """Of the server, for each request."""
+        return 1000 * self.cores.running_seconds / len(self.own_ms)
+
+    @property
+    def waited(self) -> float:
+        """How much longer the server waited for a core than it had one."""
+        return self.cores.waiting_seconds / self.cores.running_seconds
 
     @property
     def own_percentile_ms(self) -> float:
@@ -105,7 +118,7 @@ def _measured(effort: Effort) -> _Measured:
         )
         with serving(home.data, home.environment, home.folder) as server:
             _direct(home, server)  # logs in
-            began = datetime.now(UTC)
+            began, cores = datetime.now(UTC), core_use(server.pid)
             with polled_fleet(home.data, ROUND_SECONDS):
                 live, alone, direct = list[float](), list[float](), list[float]()
                 for number in range(effort.times(7, 3)):
@@ -113,7 +126,7 @@ def _measured(effort: Effort) -> _Measured:
                     alone += _alone(server)
                     direct.append(_direct(home, server))
             rounds = len(live_store(settings).cycles(TELEMETRY, began))
-            return _Measured(server.own_ms(), live, alone, direct, rounds)
+            return _Measured(server.own_ms(), live, alone, direct, rounds, core_use(server.pid).since(cores))
 
 
 def _fill(settings: Settings) -> None:

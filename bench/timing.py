@@ -112,6 +112,31 @@ def tree_use(root_pid: int) -> TreeUse:
     return TreeUse(ticks / TICKS_PER_SECOND, pages * PAGE_BYTES / 1e6, len(tree))
 
 
+@dataclass(frozen=True, slots=True)
+class CoreUse:
+    """What a process has had of the cores, with all its threads.
+
+    Attributes:
+        running_seconds: On one of them.
+        waiting_seconds: Ready, while others were on them.
+    """
+
+    running_seconds: float
+    waiting_seconds: float
+
+    def since(self, before: CoreUse) -> CoreUse:
+        """What came after another look."""
+        return CoreUse(
+            self.running_seconds - before.running_seconds, self.waiting_seconds - before.waiting_seconds
+        )
+
+
+def core_use(pid: int) -> CoreUse:
+    """How a living process has fared, from /proc."""
+    threads = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return CoreUse(*(sum(int(thread[field]) for thread in threads) / 1e9 for field in (0, 1)))
+
+
 def _stat(pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat after the name: state, parent, …"""
     try:
