@@ -26,8 +26,8 @@ from cph50_pipeline_tests.integration.kill_points import is_killed_at, start
 from cph50_pipeline_tests.integration.pushing import VARIABLE, commit_run, upload_all
 
 REPOSITORY = "household/data"
-STRIDE = 4
-"""Every fourth step: each is a process started, a file opened, renamed or removed, and there are hundreds."""
+STRIDE = 11
+"""Every eleventh step: each is a process started, a file opened, renamed or removed, and there are hundreds."""
 
 
 @pytest.fixture(autouse=True)
