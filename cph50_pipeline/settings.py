@@ -177,7 +177,8 @@ class Settings(BaseSettings):
         description="Token for what changes something, or sha256: and its hash. `cph50 token` makes one",
     )
     api_reads: ApiReads | None = Field(
-        default=None, description="open or token: who may read. Default: open on this machine alone, else token"
+        default=None,
+        description="open or token: who may read. Default: open on this machine alone, else token",
     )
     api_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://localhost:8000/"), description="Where people reach the read API"

@@ -63,7 +63,7 @@ def demo(as_json: AsJson = False) -> None:
 
 @app.command()
 def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000) -> None:
-    """Start the simulator and Dagster; a car plugs in within a minute. Ctrl-C ends both."""
+    """Start the simulator, Dagster and the read API; a car plugs in within a minute. Ctrl-C ends all."""
     from cph50_pipeline.cli.dev import run_dev
 
     raise typer.Exit(run_dev(load_settings(), port, output.progress))
@@ -205,8 +205,8 @@ app.command()(vehicles.unlabel)
 vehicles.app.command()(review)
 app.add_typer(vehicles.app, name="vehicles")
 app.add_typer(power.app, name="power")
-app.add_typer(caches.app, name="cache")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(caches.app, name="cache")
 app.command(name="import")(vehicles.import_labels)
 app.command()(train)
 app.command()(publish)

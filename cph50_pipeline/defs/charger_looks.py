@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from logging import Logger
+from typing import TYPE_CHECKING
 
 from cph50_pipeline.charging.privacy import charger_label
 from cph50_pipeline.charging.watching import LastSession, Observation
@@ -22,10 +23,12 @@ from cph50_pipeline.defs.charger_values import (
 from cph50_pipeline.defs.live import going_on, live_store
 from cph50_pipeline.defs.tick_log import TickLog
 from cph50_pipeline.errors import Cph50Error
-from cph50_pipeline.live.collector import Collector
 from cph50_pipeline.live.model import Device, Polled, Reading
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
+
+if TYPE_CHECKING:
+    from cph50_pipeline.live.collector import Collector
 
 
 class ChargerLooks:
@@ -103,6 +106,8 @@ class ChargerLooks:
         self._log.tick = log
         with going_on(log):
             if self._collector is None:
+                from cph50_pipeline.live.collector import Collector
+
                 clock = partial(datetime.now, UTC)
                 self._collector = Collector(self, live_store(self._settings), clock, self._log)
             self._collector.round(now, self._settings.poll_seconds)
