@@ -76,13 +76,27 @@ def _poll_for_another(hears: Connection) -> None:
 def run_polling(settings: Settings, stop: Event) -> None:
     """Poll until told to stop; a run at work is waited for."""
     threads = [
-        Thread(target=work, args=(settings, stop), name=name)
+        Thread(target=_until_stopped, args=(name, work, settings, stop), name=name)
         for name, work in (("latest values", _poll_feeds), ("runs", _tick_along))
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _until_stopped(
+    name: str, work: Callable[[Settings, Event], None], settings: Settings, stop: Event
+) -> None:
+    """Begin some work anew whenever what nobody foresaw ends it, as a failure of Dagster's database does."""
+    said = Said(_log)
+    while not stop.is_set():
+        try:
+            work(settings, stop)
+        except Exception as error:
+            why = next(iter(str(error).splitlines()), "no reason given")
+            said.wrong(name, f"{name}: {type(error).__name__}: {why}. It is tried again")
+            stop.wait(settings.poll_seconds)
 
 
 def _poll_feeds(settings: Settings, stop: Event) -> None:

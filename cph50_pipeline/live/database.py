@@ -78,6 +78,11 @@ class Database:
             raise _unusable("names no SQLite file; other processes could not read it")
         return cls(parsed, "sqlite")
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its tables were found up to date and nothing has failed since: reading waits for nothing then."""
+        return self._up_to_date is not None and self._up_to_date == self._identity()
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read from, in no transaction: each statement for itself, without a word more to a server.
@@ -132,7 +137,7 @@ class Database:
             raise database_error(error, self.where, self._password) from error
 
     def _prepare(self) -> None:
-        if self._up_to_date is not None and self._up_to_date == self._identity():
+        if self.is_ready:
             return
         with self._preparing:
             if self._path is not None:

@@ -53,6 +53,11 @@ class LiveStore:
         """Its address for people, without password."""
         return self._database.where
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether it is a file of this machine that was well when it was last used: no server, nothing to prepare."""
+        return self._database.dialect == "sqlite" and self._database.is_ready
+
     def write(
         self, devices: Sequence[Device], readings: Sequence[Reading], source: str, now: datetime
     ) -> int:

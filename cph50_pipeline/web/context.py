@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.defs.month_files import CACHE, ROLLUPS, SAMPLES, SLOTS
+from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.web.cached import AnswerCache
@@ -57,10 +58,13 @@ class Context:
         """
         return live_store(self.settings)
 
-    @cached_property
-    def is_live_a_file(self) -> bool:
-        """Whether the live table is a file of this machine."""
-        return self.settings.live_url.startswith("sqlite")
+    @property
+    def is_live_quick(self) -> bool:
+        """Whether the live table answers at once, so that reading it may keep all other requests waiting."""
+        try:
+            return self.live.answers_at_once
+        except Cph50Error:
+            return False
 
     def close(self) -> None:
         """Let go of what is held."""

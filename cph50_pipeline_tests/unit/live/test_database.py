@@ -86,6 +86,23 @@ def test_a_database_that_another_process_keeps_locked_is_told_and_stays_as_it_is
     assert [each.value for each in store.latest("truck-7")] == [1.0]
 
 
+def test_it_answers_at_once_only_while_it_is_a_file_that_is_well(store: LiveStore, path: Path) -> None:
+    assert not store.answers_at_once  # nothing is there yet
+    write(store)
+    assert store.answers_at_once
+    store.close()
+    damaged = path.read_bytes()[:50] + b"\xa5" * 8000
+    path.write_bytes(damaged)
+    with pytest.raises(PermanentError, match="damaged"):
+        store.all_latest()
+    assert not store.answers_at_once
+    move_away(path)
+    assert not store.answers_at_once
+    store.check()
+    assert store.answers_at_once
+    assert not LiveStore.of("postgresql://somebody@localhost/live").answers_at_once
+
+
 @pytest.mark.parametrize("where", [0, 4096])
 def test_a_damaged_file_is_told_and_moved_away_it_heals(store: LiveStore, path: Path, where: int) -> None:
     write(store)
