@@ -5,7 +5,8 @@ What was said is given, not written: one collector a source writes, and it is no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from cph50_pipeline.charging.privacy import charger_label
@@ -15,7 +16,8 @@ from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.defs.live_feeds import build_feeds
 from cph50_pipeline.defs.resources import ChargePoint
 from cph50_pipeline.defs.store import Store
-from cph50_pipeline.errors import NotFoundError, TransientError
+from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
+from cph50_pipeline.live.feed import Feed
 from cph50_pipeline.live.model import Device, Reading
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.sources.charger_source import ChargerSource
@@ -31,19 +33,59 @@ def read_direct(settings: Settings, device_id: str) -> list[Reading]:
         NotFoundError: there is no such device.
         Cph50Error: the source could not be asked, or said nothing of the device.
     """
-    device = live_store(settings).device(device_id)
-    if device is None or device.source == SOURCE:
-        return _read_charger(settings, device_id)
-    now = datetime.now(UTC)
-    for feed in build_feeds(settings, Store.of(settings)):
-        if feed.name == device.source:
-            wanted = [one for one in feed.devices() if one.device_id == device_id]
-            if wanted:
-                polled = feed.poll(wanted, now)
-                return _of(device, polled.readings, polled.troubles.get(device_id))
-    raise NotFoundError(
-        f"Device {device_id} is not configured any more", remedy="Its values are its last ones"
-    )
+    known = _known(settings)
+    device = None if known is None else known.get(device_id)
+    if device is None or device.source != SOURCE:
+        for feed in build_feeds(settings, Store.of(settings), collects=False):
+            if device is None or feed.name == device.source:
+                with _closing(feed):
+                    readings = _read_feed(feed, device_id, is_known=device is not None)
+                if readings is not None:
+                    return readings
+    if device is not None and device.source != SOURCE:
+        raise NotFoundError(
+            f"Device {device_id} is not configured any more", remedy="Its values are its last ones"
+        )
+    if known is not None and device is None and any(one.source == SOURCE for one in known.values()):
+        raise _unknown(device_id)  # ChargePoint is not asked for every id that somebody makes up
+    return _read_charger(settings, device_id)
+
+
+def _known(settings: Settings) -> dict[str, Device] | None:
+    """The devices of the live table by id; None while it cannot be read: the source is asked because of that."""
+    try:
+        return {one.device_id: one for one in live_store(settings).devices(include_retired=True)}
+    except Cph50Error:
+        return None
+
+
+def _read_feed(feed: Feed, device_id: str, *, is_known: bool) -> list[Reading] | None:
+    """What a feed says of a device; None where it has none of that id."""
+    try:
+        wanted = [one for one in feed.devices() if one.device_id == device_id]
+    except Cph50Error:
+        if is_known:
+            raise
+        return None  # another feed may have it
+    if not wanted:
+        return None
+    polled = feed.poll(wanted, datetime.now(UTC))
+    return _of(wanted[0], polled.readings, polled.troubles.get(device_id))
+
+
+@contextmanager
+def _closing(feed: Feed) -> Iterator[None]:
+    """Close at the end what a feed opened, where it keeps something open."""
+    try:
+        yield
+    finally:
+        close = getattr(feed, "close", None)
+        if close is not None:
+            close()
+
+
+def _unknown(device_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no device {device_id}", remedy="`/api/v1/devices` lists them")
 
 
 def _of(device: Device, readings: Sequence[Reading], trouble: str | None) -> list[Reading]:
@@ -62,7 +104,7 @@ def _read_charger(settings: Settings, device_id: str) -> list[Reading]:
         for charger_id in client.chargers():
             if charger_label(charger_id) == device_id:
                 return look_at_charger(client, charger_id, settings)
-    raise NotFoundError(f"There is no device {device_id}", remedy="`/api/v1/devices` lists them")
+    raise _unknown(device_id)
 
 
 def look_at_charger(source: ChargerSource, charger_id: str, settings: Settings) -> list[Reading]:

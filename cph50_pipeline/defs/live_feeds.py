@@ -36,6 +36,7 @@ class HomeFeed:
         store: Of the household; says which meters there are.
         live_seconds: How often the feed is polled.
         interval_seconds: Between two readings of the history.
+        collects: Whether what is heard is also kept as readings, where intervals are short.
     """
 
     name = HOME_ASSISTANT
@@ -46,11 +47,14 @@ class HomeFeed:
         store: Store,
         live_seconds: float,
         interval_seconds: float,
+        *,
+        collects: bool = True,
     ) -> None:
         self._source = source
         self._store = store
         self._live_seconds = live_seconds
         self._interval_seconds = interval_seconds
+        self._collects = collects and is_collected(interval_seconds)
         self._meters: MeterConfig | None = None
         self.notice: str | None = None
 
@@ -88,8 +92,6 @@ class HomeFeed:
         wanted = {device.device_id for device in devices}
         with source.within(_FEED_SECONDS):
             heard = self._heard(source, now)
-        if heard is None:
-            return Polled()
         self.notice = "; ".join(notice.message for notice in heard.notices) or self.notice
         readings = [
             one for one in readings_of_states(heard.rows, self._config(), now) if one.device_id in wanted
@@ -99,16 +101,16 @@ class HomeFeed:
             readings, {name: f"Home Assistant has no number for any meter of {name}" for name in silent}
         )
 
-    def _heard(self, source: HomeSource, now: datetime) -> Heard | None:
-        """What all meters say; None while another process collects them, which writes what they say itself."""
+    def _heard(self, source: HomeSource, now: datetime) -> Heard:
+        """What all meters say; while another process collects them, as its daemon does, that keeps the readings."""
         entities = [meter.entity for _, meter in self._asked() if meter.entity is not None]
-        if not is_collected(self._interval_seconds):
+        if not self._collects:
             return source.states(entities)
         try:
             with self._store.locks.home_collector(timeout_seconds=0):
                 found = collect(source, self._config(), Spool(self._store.locks), now, self._interval_seconds)
         except LockedError:
-            return None
+            found = None
         return source.states(entities) if found is None else found.heard
 
     def _config(self) -> MeterConfig:
@@ -151,15 +153,21 @@ def configured_feeds(settings: Settings) -> dict[str, float]:
 
 
 def build_feeds(
-    settings: Settings, store: Store, home: Callable[[], HomeSource | None] | None = None
+    settings: Settings,
+    store: Store,
+    home: Callable[[], HomeSource | None] | None = None,
+    *,
+    collects: bool = True,
 ) -> list[Feed]:
     """The feeds of the household; none costs anything until it is polled.
 
     Args:
         home: Gives the client of its Home Assistant, None where it has none. Default: by the settings.
+        collects: As of `HomeFeed`.
     """
     asked = home or partial(home_source, settings)
-    feeds: list[Feed] = [HomeFeed(asked, store, settings.live_seconds, settings.power_interval_seconds)]
+    interval_seconds = settings.power_interval_seconds
+    feeds: list[Feed] = [HomeFeed(asked, store, settings.live_seconds, interval_seconds, collects=collects)]
     if settings.telemetry_url is not None:
         feeds.append(_telemetry(settings))
     return feeds

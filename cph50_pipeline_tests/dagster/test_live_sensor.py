@@ -11,13 +11,16 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.instigation_logger import get_instigation_log_records
 
+from cph50_pipeline.defs.collecting import Spool
 from cph50_pipeline.defs.live import device_snapshots, live_store
 from cph50_pipeline.defs.live_direct import read_direct
+from cph50_pipeline.defs.live_feeds import build_feeds
 from cph50_pipeline.defs.live_sensor import CHECK
-from cph50_pipeline.defs.store import METERS_FILE
-from cph50_pipeline.errors import NotFoundError
+from cph50_pipeline.defs.store import METERS_FILE, Store
+from cph50_pipeline.errors import NotFoundError, PermanentError
 from cph50_pipeline.live.model import DeviceKind, Freshness
 from cph50_pipeline.live.snapshot import DeviceSnapshot
+from cph50_pipeline.settings import Settings
 from cph50_pipeline_tests.dagster.homes import NOW, Home, MakeHome, at, with_house
 from cph50_pipeline_tests.dagster.test_power_sensor import METERS
 
@@ -154,16 +157,61 @@ def test_a_live_table_that_is_damaged_costs_no_look_at_the_charger(house: Home) 
     assert house.json("last_session.json")["connected"] is False
 
 
-def test_a_source_is_asked_itself_past_the_table(house: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def reachable(house: Home, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The house's settings, by which its charger and its Home Assistant are asked without Dagster's resources."""
+    monkeypatch.setenv("CPH50_CHARGEPOINT_USERNAME", house.simulator.account.username)
     monkeypatch.setenv("CPH50_CHARGEPOINT_PASSWORD", house.simulator.account.password)
-    tick(house, NOW, "charger_sensor")
-    device_id = snapshots(house, NOW)[DeviceKind.CHARGER].device.device_id
+    monkeypatch.setenv("CPH50_HOME_ASSISTANT_URL", house.simulator.home_assistant_url)
+    monkeypatch.setenv("CPH50_HOME_ASSISTANT_TOKEN", house.simulator.home_assistant_token)
     changes = {
         "chargepoint_discovery_url": house.simulator.discovery_url,
         "chargepoint_username": house.simulator.account.username,
+        "home_assistant_url": house.simulator.home_assistant_url,
+        "power_interval_seconds": 60,
     }
-    monkeypatch.setenv("CPH50_CHARGEPOINT_USERNAME", house.simulator.account.username)
-    settings = house.settings.model_copy(update=changes)
+    return house.settings.model_copy(update=changes)
+
+
+def test_the_meters_are_heard_also_while_a_daemon_collects_their_readings(
+    house: Home, reachable: Settings
+) -> None:
+    store = Store.of(reachable)
+    [feed] = build_feeds(reachable, store)
+    with at(NOW), store.locks.home_collector():
+        heard = feed.poll(feed.devices(), NOW)
+    assert [(one.device_id, one.sensor) for one in heard.readings] == [("home", "power")]
+    assert not [*Spool(store.locks).waiting()]
+
+
+def test_a_source_that_is_asked_itself_says_so_without_a_table_and_nothing_is_kept_of_it(
+    house: Home, reachable: Settings
+) -> None:
+    tick(house, NOW, "charger_sensor")
+    charger = snapshots(house, NOW)[DeviceKind.CHARGER].device.device_id
+    live_store(house.settings).close()
+    for file in house.settings.private_dir.glob("live.sqlite*"):
+        file.unlink()
+    (house.settings.private_dir / "live.sqlite").write_bytes(b"no database" * 1000)
+    with at(NOW + MINUTE), pytest.raises(PermanentError):
+        live_store(house.settings).check()
+    with at(NOW + MINUTE):
+        for device_id, sensor in ((charger, "connected"), ("home", "power")):
+            assert sensor in {reading.sensor for reading in read_direct(reachable, device_id)}
+    assert not [*Spool(Store.of(reachable).locks).waiting()]
+
+
+def test_chargepoint_is_not_asked_for_an_id_that_nobody_knows(house: Home, reachable: Settings) -> None:
+    tick(house, NOW, "charger_sensor")
+    house.simulator.faults.fail(503, times=None)
+    with at(NOW + MINUTE), pytest.raises(NotFoundError, match="no device"):
+        read_direct(reachable, "charger-none")
+
+
+def test_a_source_is_asked_itself_past_the_table(house: Home, reachable: Settings) -> None:
+    tick(house, NOW, "charger_sensor")
+    device_id = snapshots(house, NOW)[DeviceKind.CHARGER].device.device_id
+    settings = reachable
     with at(NOW + MINUTE):
         said = {reading.sensor: reading.value for reading in read_direct(settings, device_id)}
         assert (said["connected"], said["power_kw"]) == (False, 0.0)
