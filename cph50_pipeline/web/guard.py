@@ -87,6 +87,8 @@ class Guard:
             raise ProblemError(
                 400, "The host that is asked for is not served here", remedy="CPH50_API_URL names the host"
             )
+        if _is_drawn_in_by_another_site(headers):
+            raise ProblemError(403, "A page of another site asks for this")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:
             raise ProblemError(413, _TOO_LARGE, headers=_HANG_UP)
@@ -124,6 +126,15 @@ def _without_body(send: Send) -> Send:
         await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
     return sending
+
+
+def _is_drawn_in_by_another_site(headers: Headers) -> bool:
+    """Whether a browser asks because of a foreign page, other than by a link that somebody follows.
+
+    Such a page cannot read the answer, but what it draws in could have a source asked again and again.
+    """
+    is_foreign = headers.get("sec-fetch-site") == "cross-site"
+    return is_foreign and headers.get("sec-fetch-dest") != "document"
 
 
 def _host_name(host: str) -> str:

@@ -101,7 +101,7 @@ class Problem(BaseModel):
 _MEANINGS = {
     400: "The request cannot be read",
     401: "The token is missing or wrong",
-    403: "No token is set up, or another host was asked for",
+    403: "No token is set up, or a page of another site asks",
     404: "There is no such thing",
     405: "The path knows other methods",
     406: "None of the forms asked for can be given",

@@ -83,6 +83,16 @@ def test_a_host_that_is_not_ours_is_refused(api: httpx.Client, host: str) -> Non
     assert api.get("/api/v1/sessions", headers={"Host": host}).status_code == 400
 
 
+def test_what_a_page_of_another_site_draws_in_is_refused_and_a_link_is_followed(api: httpx.Client) -> None:
+    def status(site: str, wanted: str) -> int:
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": wanted}
+        return api.get("/api/v1/sessions", headers=headers).status_code
+
+    assert {status("cross-site", wanted) for wanted in ("image", "iframe", "script", "empty")} == {403}
+    assert status("cross-site", "document") == 200
+    assert {status(site, "empty") for site in ("same-origin", "same-site", "none")} == {200}
+
+
 def test_a_large_body_is_refused_whether_it_says_so_or_not(api: httpx.Client) -> None:
     def pieces() -> Iterator[bytes]:
         yield b'{"session_id": "'
