@@ -35,13 +35,14 @@ def charger_device(
 
 
 def readings_of_charger(charger: ChargerStatus, at: datetime) -> list[Reading]:
-    """What a charger's own status says."""
-    values: dict[str, tuple[Value | None, str | None]] = {
-        "plugged_in": (charger.is_plugged_in, None),
-        "online": (charger.is_connected, None),
-        "status": (charger.charging_status, None),
-        "amperage_limit": (charger.amperage_limit, "A"),
-    }
+    """What a charger's own status says; of one that is offline only that: the rest is of when it was heard last."""
+    values: dict[str, tuple[Value | None, str | None]] = {"online": (charger.is_connected, None)}
+    if charger.is_connected:
+        values |= {
+            "plugged_in": (charger.is_plugged_in, None),
+            "status": (charger.charging_status, None),
+            "amperage_limit": (charger.amperage_limit, "A"),
+        }
     return [
         Reading(label_of(charger), sensor, value, unit, at)
         for sensor, (value, unit) in values.items()
@@ -66,9 +67,11 @@ def readings_of_sample(device_id: str, sample: Sample) -> list[Reading]:
 
 
 def _of_state(device_id: str, seen: Observation, state: LastSession) -> Iterator[Reading]:
-    yield Reading(device_id, "connected", state.connected, None, seen.at)
-    yield Reading(device_id, "charging", state.charging, None, seen.at)
-    if not state.charging:
+    is_offline = seen.charger is not None and not seen.charger.is_connected
+    if seen.session is not None or not is_offline:
+        yield Reading(device_id, "connected", state.connected, None, seen.at)
+        yield Reading(device_id, "charging", state.charging, None, seen.at)
+    if not state.charging and not is_offline:
         yield Reading(device_id, "power_kw", 0.0, "kW", seen.at)
     if seen.session is None or seen.session.is_home_charger is False:
         return

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from logging import Logger
 
 from cph50_pipeline.defs.charger_values import SOURCE
 from cph50_pipeline.defs.collecting import Spool, collect
+from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.defs.power_due import is_collected
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.store import Store
@@ -171,6 +173,17 @@ def build_feeds(
     if settings.telemetry_url is not None:
         feeds.append(_telemetry(settings))
     return feeds
+
+
+def forget_other_feeds(settings: Settings, feeds: Sequence[Feed], now: datetime, log: Logger) -> None:
+    """Retire the devices of feeds that the settings name no longer: they would be silent for ever.
+
+    Raises:
+        Cph50Error: the live table cannot be used.
+    """
+    gone = live_store(settings).forget_feeds([SOURCE, *(feed.name for feed in feeds)], now)
+    if gone:
+        log.info(f"Retired, since nothing is set up that reads them: {', '.join(gone)}")
 
 
 def home_source(settings: Settings) -> HomeSource | None:

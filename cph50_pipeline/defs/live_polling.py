@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cph50_pipeline.defs.instance import open_instance
 from cph50_pipeline.defs.live import live_store
-from cph50_pipeline.defs.live_feeds import build_feeds
+from cph50_pipeline.defs.live_feeds import build_feeds, forget_other_feeds
 from cph50_pipeline.defs.maintenance.state import paused
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.defs.tick import Ticked, tick
@@ -111,7 +111,9 @@ def _poll_feeds(settings: Settings, stop: Event) -> None:
             stop.wait(LOOK_SECONDS)
             continue
         try:
-            poller = Poller(build_feeds(settings, store), live_store(settings), store.locks, _now, _log)
+            feeds = build_feeds(settings, store)
+            forget_other_feeds(settings, feeds, _now(), _log)
+            poller = Poller(feeds, live_store(settings), store.locks, _now, _log)
             _poll_until_paused(poller, settings, stop)
         except Cph50Error as error:
             said.wrong("live table", str(error))

@@ -13,7 +13,7 @@ import dagster as dg
 
 from cph50_pipeline.defs.assets.external import LATEST_VALUES
 from cph50_pipeline.defs.live import device_snapshots, live_store
-from cph50_pipeline.defs.live_feeds import build_feeds
+from cph50_pipeline.defs.live_feeds import build_feeds, forget_other_feeds
 from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.resources import HomeAssistant
 from cph50_pipeline.defs.store import Store
@@ -42,6 +42,7 @@ def build_live_sensor(settings: Settings) -> dg.SensorDefinition:
             from cph50_pipeline.live.poller import Poller
 
             feeds = build_feeds(settings, store, home_assistant.client)
+            forget_other_feeds(settings, feeds, _now(), log)
             pollers.append(Poller(feeds, live_store(settings), store.locks, _now, log))
         return pollers[0]
 

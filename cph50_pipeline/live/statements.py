@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Table,
     bindparam,
+    delete,
     func,
     literal_column,
     or_,
@@ -50,6 +51,8 @@ RETIRE = (
     .values(retired_at_us=bindparam("retired"))
 )
 
+ACTIVE_FEEDS = select(DEVICES.c.source).where(DEVICES.c.retired_at_us.is_(None)).distinct()
+
 ALL_VALUES = select(VALUES)
 DEVICE_WITH_VALUES = (
     select(DEVICES, VALUES)
@@ -81,6 +84,7 @@ CYCLES_SINCE = (
     .order_by(CYCLES.c.started_at_us)
 )
 ALL_HEARTBEATS = select(HEARTBEATS)
+FORGET_HEARTBEATS = delete(HEARTBEATS).where(HEARTBEATS.c.feed.not_in(bindparam("kept", expanding=True)))
 ANY_ANSWER = select(func.count()).select_from(HEARTBEATS)
 
 

@@ -107,6 +107,20 @@ class LiveStore:
                 )
         return gone
 
+    def forget_feeds(self, kept: Collection[str], now: datetime) -> list[str]:
+        """Retire the devices of feeds that there are no longer, and forget their heartbeats: nobody beats them.
+
+        Args:
+            kept: The names of the feeds that there are.
+
+        Returns:
+            The ids that were retired, sorted.
+        """
+        with self._database.writing() as connection:
+            feeds = connection.execute(statements.ACTIVE_FEEDS).scalars().all()
+            connection.execute(statements.FORGET_HEARTBEATS, {"kept": sorted(kept)})
+        return sorted(each for feed in set(feeds) - set(kept) for each in self.retire(feed, (), now))
+
     def devices(self, include_retired: bool = False) -> list[Device]:
         """All devices by id."""
         with self._database.reading() as connection:

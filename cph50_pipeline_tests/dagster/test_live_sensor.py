@@ -6,11 +6,15 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.instigation_logger import get_instigation_log_records
 
+from cph50_pipeline.charging.answers import ChargerStatus
+from cph50_pipeline.charging.watching import Observation, last_session
+from cph50_pipeline.defs.charger_values import readings_of_look
 from cph50_pipeline.defs.collecting import Spool
 from cph50_pipeline.defs.live import device_snapshots, live_store
 from cph50_pipeline.defs.live_direct import read_direct
@@ -18,7 +22,7 @@ from cph50_pipeline.defs.live_feeds import build_feeds
 from cph50_pipeline.defs.live_sensor import CHECK
 from cph50_pipeline.defs.store import METERS_FILE, Store
 from cph50_pipeline.errors import NotFoundError, PermanentError
-from cph50_pipeline.live.model import DeviceKind, Freshness
+from cph50_pipeline.live.model import Cycle, Device, DeviceKind, Freshness, Heartbeat, Reading
 from cph50_pipeline.live.snapshot import DeviceSnapshot
 from cph50_pipeline.settings import Settings
 from cph50_pipeline_tests.dagster.homes import NOW, Home, MakeHome, at, with_house
@@ -155,6 +159,30 @@ def test_a_live_table_that_is_damaged_costs_no_look_at_the_charger(house: Home) 
     (house.settings.private_dir / "live.sqlite").write_bytes(b"no database" * 100)
     tick(house, NOW, "charger_sensor")
     assert house.json("last_session.json")["connected"] is False
+
+
+def test_devices_of_a_feed_that_is_set_up_no_longer_are_retired_and_alarm_nobody(house: Home) -> None:
+    table, before = live_store(house.settings), NOW - 60 * MINUTE
+    truck = Device("truck-7", DeviceKind.TELEMETRY, "Truck 7", "telemetry")
+    table.write([truck], [Reading("truck-7", "rpm", 1.0, None, before)], "telemetry", before)
+    table.end_cycle(
+        Cycle("telemetry", before, 1.0, 1, 1, 0, 0.0, 0.0, 1),
+        Heartbeat("telemetry", before, before, 0, None, 30),
+    )
+    heard = tick(house, NOW, "charger_sensor", "live_sensor")
+    assert heard.asset_events[0].passed
+    assert {one.source for one in table.devices()} == {"charger", "home_assistant"}
+    assert {beat.feed for beat in table.heartbeats()} == {"charger", "home_assistant"}
+    assert table.latest("truck-7")[0].value == 1.0
+
+
+def test_of_a_charger_that_is_offline_nothing_is_said_but_that() -> None:
+    offline = ChargerStatus(
+        is_plugged_in=True, is_connected=False, charging_status="CHARGING", charger_label="charger-1"
+    )
+    seen = Observation(NOW, offline, None)
+    said = readings_of_look(seen, last_session(seen, None, ZoneInfo("UTC")))
+    assert {reading.sensor: reading.value for reading in said} == {"online": False}
 
 
 @pytest.fixture

@@ -207,6 +207,18 @@ def test_a_device_that_is_gone_is_retired_keeps_its_values_and_comes_back(store:
     assert store.device("truck-7") == device()
 
 
+def test_what_no_feed_reads_any_more_is_retired_and_its_heartbeat_forgotten(store: LiveStore) -> None:
+    write(store, reading(1.0))
+    store.write([device("home", "home_assistant")], [], "home_assistant", NOW)
+    store.end_cycle(cycle(30), beat(31, NOW))
+    assert store.forget_feeds([FEED, "home_assistant"], NOW) == []
+    assert len(store.heartbeats()) == 1
+    assert store.forget_feeds(["home_assistant"], NOW) == ["truck-7"]
+    assert [each.device_id for each in store.devices()] == ["home"]
+    assert store.heartbeats() == []
+    assert stands(store) == {"fuel": 1.0}
+
+
 def test_a_device_is_known_with_its_values_also_without_any_and_when_it_is_retired(store: LiveStore) -> None:
     write(store, reading(1.0), reading(True, "brake"), reading(2.0, device_id="truck-8"))
     store.write([device("truck-9")], [], FEED, NOW)
