@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter as Counted
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDoneError
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 
 from fastapi import APIRouter, Request, Response
@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from cph50_pipeline.defs.live import device_snapshots, live_store
 from cph50_pipeline.errors import Cph50Error
-from cph50_pipeline.live.model import Freshness, Heartbeat
+from cph50_pipeline.live.model import Cycle, Freshness, Heartbeat
 from cph50_pipeline.live.snapshot import DeviceSnapshot
 from cph50_pipeline.web.cached import CacheCounts
 from cph50_pipeline.web.context import Context
@@ -28,6 +28,16 @@ HIT_RATIO = "cph50_api_cache_hit_ratio"
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _PATIENCE_SECONDS = 1.0
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LONGEST_ROUND = timedelta(minutes=5)
+_OF_A_ROUND: Sequence[tuple[str, str, Callable[[Cycle], float | None]]] = (
+    ("duration_seconds", "How long it took", lambda cycle: cycle.duration_seconds),
+    ("devices", "Devices of the feed", lambda cycle: cycle.devices),
+    ("updated", "Sensors that got a newer value", lambda cycle: cycle.updated),
+    ("errors", "Devices that could not be read", lambda cycle: cycle.errors),
+    ("fresh", "Devices that were fresh", lambda cycle: cycle.fresh),
+    ("age_average_seconds", "Average age of the devices", lambda cycle: cycle.average_age_seconds),
+    ("age_maximum_seconds", "Age of the oldest device", lambda cycle: cycle.maximum_age_seconds),
+)
 _log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["health"])
@@ -99,7 +109,9 @@ class _Ages(Collector):
         answers = GaugeMetricFamily("cph50_live_table_up", "Whether the live table answers")
         try:
             snapshots = device_snapshots(settings, now)
-            beats = live_store(settings).heartbeats()
+            table = live_store(settings)
+            beats = table.heartbeats()
+            rounds = [table.cycles(beat.feed, beat.beaten_at - _LONGEST_ROUND)[-1:] for beat in beats]
         except Cph50Error as error:
             _log.warning("The live table is not measured: %s", error)
             answers.add_metric([], 0)
@@ -109,6 +121,7 @@ class _Ages(Collector):
         yield answers
         yield from _of_devices(snapshots)
         yield from _of_feeds(beats, now)
+        yield from _of_rounds([newest for found in rounds for newest in found])
 
 
 def _of_devices(snapshots: Sequence[DeviceSnapshot]) -> Iterator[Metric]:
@@ -132,6 +145,18 @@ def _of_feeds(beats: Sequence[Heartbeat], now: datetime) -> Iterator[Metric]:
         alive.add_metric([beat.feed], float(beat.is_alive(now)))
         failures.add_metric([beat.feed], beat.failures)
     yield from (alive, failures)
+
+
+def _of_rounds(newest: Sequence[Cycle]) -> Iterator[Metric]:
+    """What was told of the newest round of each feed; what is not known of it is left out."""
+    for name, meaning, value in _OF_A_ROUND:
+        told = GaugeMetricFamily(
+            f"cph50_round_{name}", f"{meaning}, in the feed's newest round", labels=["feed"]
+        )
+        for cycle in newest:
+            if (number := value(cycle)) is not None:
+                told.add_metric([cycle.feed], number)
+        yield told
 
 
 @router.get(

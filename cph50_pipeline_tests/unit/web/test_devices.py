@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -156,3 +157,22 @@ def test_prometheus_reads_requests_answers_ages_and_feeds(client: httpx.Client) 
     assert "cph50_api_cache_hit_ratio 0.5" in text
     assert 'cph50_devices{freshness="silent"} 1.0' in text
     assert f'cph50_device_age_seconds{{device="{CHARGER}",kind="charger"}}' in text
+
+
+def test_prometheus_reads_how_the_newest_round_of_each_feed_went(settings: Settings) -> None:
+    now = datetime.now(UTC)
+    table = live_store(settings)
+    beat = Heartbeat("charger", now, now, 0, None, 30)
+    table.end_cycle(Cycle("charger", now - timedelta(seconds=30), 9.0, 1, 9, 0, 1.0, 1.0, 1), beat)
+    table.end_cycle(Cycle("charger", now - timedelta(seconds=2), 1.5, 4, 7, 2, None, 31.0, 0), beat)
+    with served(settings) as client:
+        text = client.get("/metrics").text
+    told = dict(re.findall(r'^cph50_round_(\w+){feed="charger"} (\S+)$', text, re.MULTILINE))
+    assert {name: float(number) for name, number in told.items()} == {
+        "duration_seconds": 1.5,
+        "devices": 4,
+        "updated": 7,
+        "errors": 2,
+        "fresh": 0,
+        "age_maximum_seconds": 31,
+    }
