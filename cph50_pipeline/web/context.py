@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from cph50_pipeline.defs.live import live_store
@@ -22,6 +23,7 @@ from cph50_pipeline.web.stored_files import StoredFiles
 if TYPE_CHECKING:
     from cph50_pipeline.live.store import LiveStore
 
+ASKED_AT_ONCE = 4
 QUERIED = (CACHE, SLOTS, SAMPLES, ROLLUPS)
 """The month files that are asked by SQL."""
 
@@ -57,6 +59,11 @@ class Context:
             Cph50Error: the database cannot be used.
         """
         return live_store(self.settings)
+
+    @cached_property
+    def asking(self) -> CapacityLimiter:
+        """How many may ask sources themselves at once: those may take long, and all other routes need threads, too."""
+        return CapacityLimiter(ASKED_AT_ONCE)
 
     @property
     def is_live_quick(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi import Query as FromQuery
 from pydantic import AwareDatetime, Field
@@ -27,13 +28,14 @@ from cph50_pipeline.web.answering import answer_rows, json_response
 from cph50_pipeline.web.context import Context, Household
 from cph50_pipeline.web.forms import Form
 from cph50_pipeline.web.parameters import API, DeviceId, Query, Suffix
-from cph50_pipeline.web.problems import ProblemError, documented
+from cph50_pipeline.web.problems import RETRY_SECONDS, ProblemError, documented
 
 router = APIRouter(prefix=API, tags=["devices"])
 
 LIVE = "live"
 DIRECT = "direct"
 UNNAMED_CHARGER = "charger"
+MOST_WAITING = 8
 _STATE_SECONDS = 600.0
 """How often the state file is rewritten when nothing changes."""
 _DEFAULT_HISTORY = timedelta(hours=24)
@@ -94,7 +96,7 @@ async def charger_status(
 ) -> Response:
     """A charger as it is now: what it says, and how old that is."""
     if query.source == DIRECT:
-        return json_response(_charger(await run_in_threadpool(_direct, context, charger_id)))
+        return json_response(_charger(await ask_source(context, charger_id)))
     found = await _quickly(context, lambda: _known_charger(context, charger_id))
     return json_response(_charger(found))
 
@@ -125,7 +127,7 @@ async def device(
 ) -> Response:
     """One device: the latest value of each of its sensors."""
     if query.source == DIRECT:
-        return json_response(_whole(await run_in_threadpool(_direct, context, device_id)))
+        return json_response(_whole(await ask_source(context, device_id)))
     found = await _quickly(context, lambda: _known(context, device_id))
     return json_response(_whole(found))
 
@@ -162,6 +164,19 @@ async def history_as(
 async def _quickly(context: Context, read: Callable[[], Result]) -> Result:
     """Read the live table: at once where it is a file that is well, which is faster than asking another thread."""
     return read() if context.is_live_quick else await run_in_threadpool(read)
+
+
+async def ask_source(context: Context, device_id: str) -> _Seen:
+    """Ask a device's source, unless too many are waiting to do that.
+
+    Raises:
+        ProblemError: as `_direct`; 503 where too many wait.
+    """
+    if context.asking.statistics().tasks_waiting >= MOST_WAITING:
+        raise ProblemError(
+            503, "Too many ask the sources themselves", headers={"Retry-After": str(RETRY_SECONDS)}
+        )
+    return await to_thread.run_sync(_direct, context, device_id, limiter=context.asking)
 
 
 async def _answer_chargers(request: Request, context: Context, suffix: Form | None) -> Response:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import httpx
 import pytest
 
@@ -14,6 +15,9 @@ from cph50_pipeline.live.model import Cycle, Device, DeviceKind, Heartbeat, Read
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.files import DataRoot
+from cph50_pipeline.web.context import ASKED_AT_ONCE, Context
+from cph50_pipeline.web.devices import MOST_WAITING, ask_source
+from cph50_pipeline.web.problems import ProblemError
 from cph50_pipeline_tests.unit.web.household import CHARGER, served, settings_in, store_stays
 
 AT_HOME = Device(CHARGER, DeviceKind.CHARGER, "CPH50", "charger")
@@ -176,3 +180,21 @@ def test_prometheus_reads_how_the_newest_round_of_each_feed_went(settings: Setti
         "fresh": 0,
         "age_maximum_seconds": 31,
     }
+
+
+def test_where_too_many_ask_the_sources_themselves_no_more_threads_are_taken(settings: Settings) -> None:
+    async def ask_when_many_do() -> None:
+        context = Context.of(settings)
+        for _ in range(ASKED_AT_ONCE):
+            context.asking.acquire_on_behalf_of_nowait(object())
+        async with anyio.create_task_group() as waiting:
+            for _ in range(MOST_WAITING):
+                waiting.start_soon(context.asking.acquire_on_behalf_of, object())
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(ProblemError, match="Too many ask") as refused:
+                await ask_source(context, CHARGER)
+            assert refused.value.status == 503
+            waiting.cancel_scope.cancel()
+        context.close()
+
+    anyio.run(ask_when_many_do)
