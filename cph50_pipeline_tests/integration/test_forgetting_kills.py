@@ -80,5 +80,5 @@ def test_a_forgetting_killed_at_any_step_is_completed_by_the_next_one(tmp_path: 
             assert any(entry.user_message == "something" for entry in instance.all_logs(kept)), step
             instance.delete_run(newest.run_id)
         assert [path for path in tmp_path.rglob("*") if gone in str(path)] == [], step
-        step += 2
+        step += 7
     assert step > ONLY_READS + 12
