@@ -358,7 +358,13 @@ def _whole(seen: _Seen) -> dict[str, Any]:
 
 def _charger(seen: _Seen) -> dict[str, Any]:
     """A charger with its values side by side; what it does not say is null."""
-    values = {sensor.sensor: sensor.value for sensor in seen.snapshot.sensors}
+    sensors = seen.snapshot.sensors
+    values: dict[str, Any] = {sensor.sensor: sensor.value for sensor in sensors}
+    values |= {
+        f"{_AGED[sensor.sensor]}_age_seconds": sensor.age_seconds
+        for sensor in sensors
+        if sensor.sensor in _AGED and sensor.value is not None
+    }
     brief = _brief(seen)
     return {
         "charger_id": brief.pop("device_id"),
@@ -367,6 +373,7 @@ def _charger(seen: _Seen) -> dict[str, Any]:
     }
 
 
+_AGED = {"power_kw": "power", "energy_kwh": "energy"}
 _CHARGER_VALUES = (
     "status",
     "online",
@@ -374,7 +381,9 @@ _CHARGER_VALUES = (
     "connected",
     "charging",
     "power_kw",
+    "power_age_seconds",
     "energy_kwh",
+    "energy_age_seconds",
     "amperage_limit",
     "session_id",
     "session_start",

@@ -27,8 +27,10 @@ By = Literal["slot", "day", "month", "year"]
 _LENGTHS: dict[By, int] = {"day": len("2026-01-07"), "month": len("2026-01"), "year": len("2026")}
 _SUMS = """
     vehicle_id, round(sum(energy_kwh), 6) AS energy_kwh, round(sum(cost), 6) AS cost,
-    count(DISTINCT session_id) AS sessions
+    round(coalesce(sum(energy_kwh) FILTER (cost IS NOT NULL), 0), 6) AS cost_of_kwh,
+    round(avg(coverage), 4) AS coverage, count(DISTINCT session_id) AS sessions
 """
+"""Quarter hours are equally long, so that the mean of their coverages is that of their time."""
 
 
 class EnergyQuery(Paged):

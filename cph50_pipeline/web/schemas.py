@@ -116,6 +116,8 @@ class EnergyRow(_Shape):
     vehicle_id: str
     energy_kwh: float = Field(examples=[21.4807])
     cost: float | None = Field(description="Of what has a cost; null: of nothing is one known")
+    cost_of_kwh: float = Field(description="How much of the energy that is the cost of", examples=[21.4807])
+    coverage: float = Field(description="Share of the quarter hours' time that readings speak of", ge=0, le=1)
     sessions: int = Field(description="How many sessions were plugged in")
 
 
@@ -207,7 +209,9 @@ class ChargerStatus(_Brief):
     connected: bool | None
     charging: bool | None
     power_kw: float | None
+    power_age_seconds: float | None = Field(description="Of the reading: the charger takes one now and then")
     energy_kwh: float | None
+    energy_age_seconds: float | None
     amperage_limit: float | None
     session_id: str | None
     vehicle_id: str | None

@@ -53,6 +53,8 @@ def test_a_charger_says_what_it_is_like_and_how_old_that_is(client: httpx.Client
         None,
     )
     assert 5 <= one["age_seconds"] < 60
+    assert 5 <= one["power_age_seconds"] < 60
+    assert one["energy_age_seconds"] is None
     assert (one["stale"], one["freshness"], one["source"]) == (False, "fresh", "live")
     assert status.headers["cache-control"] == "no-store"
     assert client.get("/api/v1/chargers/home/status").status_code == 404
