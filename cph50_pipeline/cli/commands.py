@@ -155,7 +155,7 @@ def scheduler(
     settings = load_settings()
     with open_instance(settings) as instance:
         if action is not Toggle.STATUS:
-            switch_all(action.value, settings)
+            switch_all(action.value)
         output.show_table(show_toggles(instance, settings), as_json)
     said = paused(settings)
     if said is not None:

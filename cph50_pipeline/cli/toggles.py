@@ -1,4 +1,4 @@
-"""Dagster's own toggles of sensors and schedules, switched with Dagster's own command."""
+"""Dagster's own toggles of sensors and schedules."""
 
 from __future__ import annotations
 
@@ -16,21 +16,41 @@ from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.settings import Settings
 
 
-def switch_all(action: str, settings: Settings) -> None:
-    """Start or stop every sensor and schedule.
+def switch_all(action: str) -> None:
+    """Start or stop every sensor and schedule, in a process of its own: Dagster's code server writes to its output.
 
     Raises:
-        PermanentError: Dagster's command failed; says what it printed.
+        PermanentError: Dagster did not switch them; says what it printed.
     """
-    names = dict.fromkeys(("sensor", "schedule"), "--start-all")
-    if action == "start":
-        commands = [[kind, "start", flag] for kind, flag in names.items()]
-    else:
-        definitions = build_defs(settings)
-        commands = [["sensor", "stop", sensor.name] for sensor in definitions.sensors or []]
-        commands += [["schedule", "stop", schedule.name] for schedule in definitions.schedules or []]
-    for command in commands:
-        _dagster(command)
+    command = [sys.executable, "-m", __name__, action]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PermanentError(f"Sensors and schedules could not be switched: {done.stderr.strip()[-400:]}")
+
+
+def switch(action: str) -> None:
+    """Start or stop every sensor and schedule.
+
+    Dagster's command switches one at a time, and each loads the code location anew: a minute for all.
+    """
+    from dagster._cli.workspace.cli_target import RepositoryOpts, get_repository_from_cli_opts
+    from dagster_shared.cli import WorkspaceOpts
+
+    named = WorkspaceOpts(module_name=(LOCATION,))
+    with (
+        dg.DagsterInstance.get() as instance,
+        get_repository_from_cli_opts(instance, dg.__version__, named, RepositoryOpts()) as repository,
+    ):
+        for sensor in repository.get_sensors():
+            if action == "start":
+                instance.start_sensor(sensor)
+            else:
+                instance.stop_sensor(sensor.get_remote_origin_id(), sensor.selector_id, sensor)
+        for schedule in repository.get_schedules():
+            if action == "start":
+                instance.start_schedule(schedule)
+            else:
+                instance.stop_schedule(schedule.get_remote_origin_id(), schedule.selector_id, schedule)
 
 
 def show_toggles(instance: dg.DagsterInstance, settings: Settings) -> list[dict[str, Any]]:
@@ -53,8 +73,5 @@ def show_toggles(instance: dg.DagsterInstance, settings: Settings) -> list[dict[
     return rows
 
 
-def _dagster(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "dagster", *arguments, "-m", LOCATION]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise PermanentError(f"`dagster {' '.join(arguments)}` failed: {done.stderr.strip()[-400:]}")
+if __name__ == "__main__":
+    switch(sys.argv[1])
