@@ -27,7 +27,7 @@ from cph50_pipeline.defs.reconcile import reconcile
 from cph50_pipeline.defs.run_log import RUNS_FILE, write_run_log
 from cph50_pipeline.errors import TransientError
 from cph50_pipeline.simulator.server import RunningSimulator
-from cph50_pipeline_tests.dagster.homes import MONTHS, NOW, Home, at, copy_home, settings_for
+from cph50_pipeline_tests.dagster.homes import MONTHS, NOW, Home, at, copy_home, failure_texts, settings_for
 from cph50_pipeline_tests.integration.postgres_server import LOOPBACK, postgres
 
 KEPT_DAYS = 90
