@@ -32,6 +32,8 @@ from cph50_pipeline_tests.integration.postgres_server import LOOPBACK, postgres
 
 KEPT_DAYS = 90
 DAY = timedelta(days=1)
+TODAY = NOW + 500 * DAY
+"""So late that the months of these tests, which begin in 2025, were there when the oldest run was."""
 
 
 @dataclass(frozen=True)
@@ -95,22 +97,22 @@ def postgres_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 def lived(home: Home) -> Past:
     """Months named again and again, of which the newest times are long ago; one try of one of them failed since."""
-    with at(NOW - 400 * DAY):
+    with at(TODAY - 400 * DAY):
         reconcile(home.instance, home.store(), MONTHS[0])
-    gone = [named(home, NOW - 300 * DAY, MONTHS)]
-    kept = [named(home, NOW - days * DAY, MONTHS) for days in (150, 140)]
-    kept += [checked(home, NOW - 130 * DAY), failed(home, NOW - 120 * DAY, MONTHS[1])]
-    gone.append(remembered(home, NOW - 100 * DAY))
-    gone.append(remembered(home, NOW - (ROUTINE_DAYS + 1) * DAY, POWER_JOB))
-    recent = [remembered(home, NOW - (KEPT_DAYS - 1) * DAY), remembered(home, NOW - DAY, POWER_JOB)]
-    kept.append(remembered(home, NOW - 500 * DAY, status=dg.DagsterRunStatus.STARTED))
+    gone = [named(home, TODAY - 300 * DAY, MONTHS)]
+    kept = [named(home, TODAY - days * DAY, MONTHS) for days in (150, 140)]
+    kept += [checked(home, TODAY - 130 * DAY), failed(home, TODAY - 120 * DAY, MONTHS[1])]
+    gone.append(remembered(home, TODAY - 100 * DAY))
+    gone.append(remembered(home, TODAY - (ROUTINE_DAYS + 1) * DAY, POWER_JOB))
+    recent = [remembered(home, TODAY - (KEPT_DAYS - 1) * DAY), remembered(home, TODAY - DAY, POWER_JOB)]
+    kept.append(remembered(home, TODAY - 500 * DAY, status=dg.DagsterRunStatus.STARTED))
     return Past(home, gone, kept, recent)
 
 
 def named(home: Home, when: datetime, months: list[str]) -> str:
     with at(when):
         result = home.run(months, job=ATTRIBUTION_JOB, only=["vehicle_classifications", "charging_energy"])
-    assert result.success
+    assert result.success, failure_texts(result)
     return result.run_id
 
 
@@ -196,7 +198,7 @@ def run_ids(home: Home) -> set[str]:
 def assert_only_what_nothing_needs_goes(past: Past) -> None:
     home = past.home
     before = shown(home)
-    forgotten = forget_runs(home.instance, NOW, KEPT_DAYS, newest=1)
+    forgotten = forget_runs(home.instance, TODAY, KEPT_DAYS, newest=1)
     assert run_ids(home).isdisjoint(past.gone)
     assert run_ids(home) >= {*past.kept, *past.recent}
     assert forgotten.forgotten == len(past.gone)
@@ -227,32 +229,32 @@ def test_of_a_run_that_goes_no_file_stays(past: Past) -> None:
     folder = Path(past.home.instance.storage_directory()).parent
     named_by = [path for path in folder.rglob("*") if any(run_id in str(path) for run_id in past.gone)]
     assert named_by
-    forget_runs(past.home.instance, NOW, KEPT_DAYS, newest=1)
+    forget_runs(past.home.instance, TODAY, KEPT_DAYS, newest=1)
     assert [path for path in named_by if path.exists()] == []
 
 
 def test_the_newest_runs_stay_however_old(past: Past) -> None:
     before = run_ids(past.home)
-    assert forget_runs(past.home.instance, NOW, KEPT_DAYS).forgotten == 0
+    assert forget_runs(past.home.instance, TODAY, KEPT_DAYS).forgotten == 0
     assert run_ids(past.home) == before
 
 
 def test_a_second_time_there_is_nothing_to_forget(past: Past) -> None:
-    first = forget_runs(past.home.instance, NOW, KEPT_DAYS, newest=1)
-    again = forget_runs(past.home.instance, NOW, KEPT_DAYS, newest=1)
+    first = forget_runs(past.home.instance, TODAY, KEPT_DAYS, newest=1)
+    again = forget_runs(past.home.instance, TODAY, KEPT_DAYS, newest=1)
     assert (again.forgotten, again.kept) == (0, first.kept)
 
 
 def test_a_run_that_was_forgotten_halfway_is_forgotten_whole_the_next_time(past: Past) -> None:
     instance = past.home.instance
     instance.event_log_storage.delete_events(past.gone[0])
-    forget_runs(instance, NOW, KEPT_DAYS, newest=1)
+    forget_runs(instance, TODAY, KEPT_DAYS, newest=1)
     assert run_ids(past.home).isdisjoint(past.gone)
 
 
 def test_the_databases_get_smaller_and_say_the_same(past: Past) -> None:
     home = past.home
-    forget_runs(home.instance, NOW, KEPT_DAYS, newest=1)
+    forget_runs(home.instance, TODAY, KEPT_DAYS, newest=1)
     before = shown(home)
     files = sqlite_files(home.instance)
     assert [file.name for file in files] == ["index.db", "runs.db", "schedules.db"]
