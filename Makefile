@@ -24,7 +24,7 @@ dev: $(READY)  ## The simulator and Dagster's UI on http://localhost:3000; a car
 	$(BIN)/cph50 dev
 
 test: $(READY)  ## All tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-fast: $(READY)  ## The tests of the rules alone: seconds
 	$(BIN)/python -m pytest cph50_pipeline_tests/unit -n 2 -q

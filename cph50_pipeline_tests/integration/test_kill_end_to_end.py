@@ -20,8 +20,8 @@ from cph50_pipeline_tests.integration.commands import CommandHome, check_whole, 
 from cph50_pipeline_tests.integration.households import git
 
 ZONE = ZoneInfo("America/Los_Angeles")
-KILLS_OF_BACKFILLS = 6
-HOMES_OF_TICKS = 2
+KILLS_OF_BACKFILLS = 3
+HOMES_OF_TICKS = 1
 KILLS_A_HOME = 3
 
 
