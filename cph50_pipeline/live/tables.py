@@ -6,6 +6,8 @@ stands in the one of three columns that is of its kind. The names begin with `li
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text
 
 REVISION = "0002"
@@ -15,6 +17,20 @@ SLOT_SECONDS = 300
 """The history keeps the last value of each such slot."""
 
 METADATA = MetaData()
+
+
+def _said() -> list[Column[Any]]:
+    """The columns of what a sensor said: one of the three kinds of values, its time and where it came from."""
+    return [
+        Column("number_value", Double),
+        Column("text_value", Text),
+        Column("boolean_value", Boolean),
+        Column("unit", Text),
+        Column("at_us", BigInteger, nullable=False),
+        Column("source", Text, nullable=False),
+        Column("received_at_us", BigInteger, nullable=False),
+    ]
+
 
 DEVICES = Table(
     "live_devices",
@@ -32,13 +48,7 @@ VALUES = Table(
     METADATA,
     Column("device_id", Text, primary_key=True),
     Column("sensor", Text, primary_key=True),
-    Column("number_value", Double),
-    Column("text_value", Text),
-    Column("boolean_value", Boolean),
-    Column("unit", Text),
-    Column("at_us", BigInteger, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("received_at_us", BigInteger, nullable=False),
+    *_said(),
     sqlite_with_rowid=False,
 )
 HISTORY = Table(
@@ -47,13 +57,7 @@ HISTORY = Table(
     Column("device_id", Text, primary_key=True),
     Column("sensor", Text, primary_key=True),
     Column("slot", BigInteger, primary_key=True, autoincrement=False),
-    Column("number_value", Double),
-    Column("text_value", Text),
-    Column("boolean_value", Boolean),
-    Column("unit", Text),
-    Column("at_us", BigInteger, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("received_at_us", BigInteger, nullable=False),
+    *_said(),
     sqlite_with_rowid=False,
 )
 CYCLES = Table(

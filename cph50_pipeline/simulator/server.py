@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.simulator.answers import Answers, HouseholdAnswers
@@ -23,7 +22,7 @@ from cph50_pipeline.simulator.house.recorder import Recorder
 from cph50_pipeline.simulator.household import Household
 from cph50_pipeline.simulator.plug_ins import LiveHousehold, PlugInBook
 from cph50_pipeline.simulator.replay import ReplayAnswers
-from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer
+from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer, Running
 from cph50_pipeline.simulator.sessions import PlannedSession
 from cph50_pipeline.simulator.state import Account, RecordedRequest, RequestLog, SimulatorState
 from cph50_pipeline.simulator.tokens import Tokens
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
-class RunningSimulator:
+class RunningSimulator(Running):
     """A simulated ChargePoint and Home Assistant on loopback, while the `with` block or until `stop()` lasts.
 
     Args:
@@ -151,33 +150,9 @@ class RunningSimulator:
         """Refuse every token given so far; the next login gives a good one."""
         self._state.tokens.expire_all()
 
-    def start(self) -> Self:
-        """Bind the port and answer from a thread of this process.
-
-        Raises:
-            BadInputError: when the port is taken.
-            TransientError: when the server does not come up.
-        """
-        self._server.start()
-        return self
-
-    def stop(self) -> None:
-        """Cut what is running and free the port."""
-        self._server.stop()
-
     def wait(self) -> None:
         """Block until the server stops."""
         self._server.wait()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def _build_app(self) -> ASGIApp:
         from cph50_pipeline.simulator.app import build_app

@@ -9,7 +9,8 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from cph50_pipeline.errors import BadInputError, TransientError
 
@@ -19,6 +20,36 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 _PATIENCE_SECONDS = 10.0
+
+
+class Running:
+    """Something that is served from `start()`, or the beginning of a `with` block, until `stop()`."""
+
+    _server: LoopbackServer
+
+    def start(self) -> Self:
+        """Bind the port and answer from a thread of this process.
+
+        Raises:
+            BadInputError: when the port is taken.
+            TransientError: when the server does not come up.
+        """
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Cut what is running and free the port."""
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
 
 
 class LoopbackServer:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.storage.git_publisher import GitPublisher
 from cph50_pipeline.storage.layout import FileKind
@@ -17,6 +19,7 @@ from cph50_pipeline.storage.presence import Presence, Verdict
 from cph50_pipeline.storage.publisher import Publication
 from cph50_pipeline.storage.selection import Selection
 
+GIT_VARIABLES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "EMAIL")
 NOW = datetime(2026, 1, 7, 6, 0, tzinfo=UTC)
 RUN = RunInfo("8f0c", "charging_job", "a car left")
 
@@ -82,4 +85,14 @@ def persons_repository(folder: Path) -> Path:
     (folder / "notes.txt").write_text("first\n")
     git(folder, "add", "notes.txt")
     git(folder, "commit", "--quiet", "--message=Mine")
+    return folder
+
+
+def persons_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let git find a person's home with a configuration of its own, and nothing of this machine."""
+    (folder / ".gitconfig").write_text("[user]\n name = A Person\n email = person@home.example\n")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in GIT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     return folder

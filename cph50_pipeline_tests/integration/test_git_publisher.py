@@ -24,6 +24,7 @@ from cph50_pipeline_tests.integration.households import (
     commit_count,
     committed_files,
     git,
+    persons_home,
     persons_repository,
     publisher,
     write,
@@ -33,13 +34,7 @@ from cph50_pipeline_tests.integration.households import (
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's home with a git configuration of its own."""
-    folder = tmp_path_factory.mktemp("home")
-    (folder / ".gitconfig").write_text("[user]\n name = A Person\n email = person@home.example\n")
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for name in ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "EMAIL"):
-        monkeypatch.delenv(name, raising=False)
-    return folder
+    return persons_home(tmp_path_factory.mktemp("home"), monkeypatch)
 
 
 @pytest.fixture

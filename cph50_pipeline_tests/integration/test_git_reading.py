@@ -13,17 +13,14 @@ from cph50_pipeline.storage.git_reading import GitReading, fetch_copy
 from cph50_pipeline.storage.published import Blob, Published, blob_id
 from cph50_pipeline.storage.remote import Remote
 from cph50_pipeline_tests.integration.clones import bare_repository, is_linear
-from cph50_pipeline_tests.integration.households import git, persons_repository
+from cph50_pipeline_tests.integration.households import git, persons_home, persons_repository
 
 FILE = "sessions/2026/01/07/1.json"
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path_factory.mktemp("home")
-    (folder / ".gitconfig").write_text("[user]\n name = A Person\n email = person@home.example\n")
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    persons_home(tmp_path_factory.mktemp("home"), monkeypatch)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from cph50_pipeline_tests.integration.clones import (
     files_at,
     subjects,
 )
+from cph50_pipeline_tests.integration.households import persons_home
 from cph50_pipeline_tests.integration.kill_points import is_killed_at, start
 from cph50_pipeline_tests.integration.pushing import VARIABLE, commit_run, upload_all
 
@@ -32,10 +33,7 @@ STRIDE = 11
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path_factory.mktemp("home")
-    (folder / ".gitconfig").write_text("[user]\n name = A Person\n email = person@home.example\n")
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    persons_home(tmp_path_factory.mktemp("home"), monkeypatch)
     monkeypatch.setenv(VARIABLE, "secret")
 
 

@@ -7,6 +7,7 @@ they were built, by the files' own times.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -99,11 +100,9 @@ class Present:
         if path not in self._replaced:
             self._replaced[path] = None
             if self._store.root.is_local:
-                try:
+                with suppress(FileNotFoundError):  # gone meanwhile: whoever needs it says so
                     seconds = self._store.root.local_path(path).stat().st_mtime
                     self._replaced[path] = datetime.fromtimestamp(seconds, tz=UTC)
-                except OSError:
-                    pass  # gone meanwhile: whoever needs it says so
         return self._replaced[path]
 
     @cached_property

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cph50_pipeline.simulator.clock import SimulatedClock
 from cph50_pipeline.simulator.faults import FaultQueue
@@ -18,14 +17,14 @@ from cph50_pipeline.simulator.github.random_faults import RandomFaults
 from cph50_pipeline.simulator.github.rate import RateLimits
 from cph50_pipeline.simulator.github.repository import BareRepository
 from cph50_pipeline.simulator.github.state import AnsweredRequest, Exchange, HubState, Limits
-from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer
+from cph50_pipeline.simulator.serving import LOOPBACK, LoopbackServer, Running
 from cph50_pipeline.simulator.state import RequestLog
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
-class RunningGitHub:
+class RunningGitHub(Running):
     """A simulated GitHub on loopback, while the `with` block or until `stop()` lasts.
 
     Its REST API and git over HTTP work on the same bare repositories, `root/OWNER/NAME.git`.
@@ -150,31 +149,11 @@ class RunningGitHub:
         faults = RandomFaults(share, seed, retry_after_seconds) if share else None
         self._state.random_faults = faults
 
-    def start(self) -> Self:
-        """Bind the port and answer from a thread of this process.
-
-        Raises:
-            BadInputError: when the port is taken.
-            TransientError: when the server does not come up.
-        """
-        self._server.start()
-        return self
-
     def stop(self) -> None:
         """Cut what is running and free the port."""
-        self._server.stop()
+        super().stop()
         for repository in self._state.repositories.values():
             repository.close()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def _build_app(self) -> ASGIApp:
         from cph50_pipeline.simulator.github.app import build_app
