@@ -98,6 +98,14 @@ class Access:
         """
         return self._expected() is not None
 
+    @property
+    def signing_key(self) -> str | None:
+        """What sessions are signed with: the token's hash; None where no token is set up, or what is set up is none."""
+        try:
+            return self._expected()
+        except BadInputError:
+            return None
+
     def check(self, given: str | None, client: str) -> None:
         """Let a request pass that brings the token.
 
@@ -157,14 +165,16 @@ async def require_token(
 async def require_reader(request: Request) -> None:
     """A route's dependency: it reads, which needs the token only where others than this machine can reach it.
 
-    A browser may bring the token as the password of its own dialog; for changes it may not, since it would bring it
-    along wherever a foreign page sends it.
+    A browser brings the session of somebody who signed in, or the token as the password of its own dialog; for changes
+    the latter does not do, since it would bring it along wherever a foreign page sends it.
 
     Raises:
         ProblemError: 401, 403 or 429.
     """
+    from cph50_pipeline.web.people import person_of
+
     access: Access = request.app.state.access
-    if access.guards_reads:
+    if access.guards_reads and person_of(request) is None:
         access.check(_brought(request.headers.get("authorization", "")), client_of(request))
 
 

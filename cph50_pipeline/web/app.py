@@ -12,7 +12,19 @@ from starlette.concurrency import run_in_threadpool
 from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
-from cph50_pipeline.web import caches, devices, energy, health, metrics, pages, power, sessions, vehicles
+from cph50_pipeline.web import (
+    caches,
+    devices,
+    docs,
+    energy,
+    health,
+    html,
+    metrics,
+    people,
+    power,
+    sessions,
+    vehicles,
+)
 from cph50_pipeline.web.access import Access, require_reader
 from cph50_pipeline.web.context import Context
 from cph50_pipeline.web.guard import Guard, served_hosts
@@ -72,7 +84,8 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(vehicles.changes)
     app.include_router(caches.changes)
     app.include_router(health.router)
-    app.include_router(pages.router)
+    for shown in (docs, html, people):
+        app.include_router(shown.router)
 
 
 def _warm(settings: Settings) -> None:

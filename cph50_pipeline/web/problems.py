@@ -132,9 +132,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def answer(problem: ProblemError) -> Response:
-    """The problem as a response."""
+def answer(problem: ProblemError, request: Request | None = None) -> Response:
+    """The problem as a response: a page where a person asked for one, else a document."""
     from fastapi import Response
+
+    if request is not None and _is_for_a_person(request):
+        return _told_to_a_person(problem, request)
 
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(problem.body(), problem.status, headers, media_type=PROBLEM_JSON)
@@ -147,24 +150,51 @@ def answer_with_problems(app: FastAPI) -> None:
 
     async def of_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)
-        return answer(error)
+        return answer(error, request)
 
     async def of_ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, Cph50Error)
-        return answer(ProblemError.of(error))
+        return answer(ProblemError.of(error), request)
 
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer(ProblemError(error.status_code, str(error.detail), headers=error.headers))
+        return answer(ProblemError(error.status_code, str(error.detail), headers=error.headers), request)
 
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return answer(ProblemError(422, "; ".join(_explain(found) for found in error.errors()[:5])))
+        said = "; ".join(_explain(found) for found in error.errors()[:5])
+        return answer(ProblemError(422, said), request)
 
     app.add_exception_handler(ProblemError, of_problem)
     app.add_exception_handler(Cph50Error, of_ours)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
+
+
+def _is_for_a_person(request: Request) -> bool:
+    is_for_programs = request.url.path.startswith("/api/")
+    return not is_for_programs and "text/html" in request.headers.get("accept", "")
+
+
+def _told_to_a_person(problem: ProblemError, request: Request) -> Response:
+    from fastapi.responses import RedirectResponse
+
+    from cph50_pipeline.web.html import html_page
+    from cph50_pipeline.web.people import sign_in_path
+
+    if problem.status == 401 and request.method == "GET":
+        return RedirectResponse(sign_in_path(request), 303)
+    page = html_page(
+        request,
+        "notice",
+        status=problem.status,
+        title=HTTPStatus(problem.status).phrase,
+        said=problem.detail,
+        kept=problem.kept,
+        remedy=problem.remedy,
+    )
+    page.headers.update({k: v for k, v in problem.headers.items() if k.lower() != "www-authenticate"})
+    return page
 
 
 def _status_of(error: Cph50Error) -> int:

@@ -1,26 +1,18 @@
-"""Pages that the server makes, without scripts and without a network: where things are, and the API described."""
+"""The API described, made by the server from its OpenAPI: no script, no network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request, Response
 
-from cph50_pipeline.web.access import require_reader
 from cph50_pipeline.web.context import Household
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from cph50_pipeline.web.html import html_page
 
 router = APIRouter(include_in_schema=False)
-_TITLE = "cph50_pipeline"
-_LINKS = (
-    ("/docs", "the API, route by route"),
+_STARTS = (
     ("/api/v1/chargers", "the chargers now"),
     ("/api/v1/devices", "all devices and how old what they said is"),
     ("/api/v1/sessions", "sessions"),
@@ -34,51 +26,17 @@ _LINKS = (
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-@router.get("/", dependencies=[Depends(require_reader)])
-async def index(context: Household) -> Response:
-    """Where things are."""
-    return _page("index.html.j2", title=_TITLE, links=_LINKS, dagster_url=str(context.settings.dagster_url))
-
-
 @router.get("/docs")
-async def docs(request: Request) -> Response:
+def docs(request: Request, context: Household) -> Response:
     """The API, route by route, from its OpenAPI."""
-    state = request.app.state
-    if not hasattr(state, "docs"):
-        routes = [*_routes(request.app.openapi())]
-        state.docs = _page("docs.html.j2", title=f"{_TITLE}: the API", routes=routes).body
-    return HTMLResponse(state.docs)
-
-
-@router.get("/assets/style.css")
-async def style() -> Response:
-    """How pages look."""
-    return Response(_style(), headers={"Cache-Control": "max-age=3600"}, media_type="text/css")
-
-
-def _page(template: str, **values: object) -> HTMLResponse:
-    return HTMLResponse(
-        _templates().get_template(template).render(values), headers={"Cache-Control": "no-store"}
+    return html_page(
+        request,
+        "docs",
+        title="The API",
+        routes=_routes(request.app.openapi()),
+        starts=_STARTS,
+        dagster_url=str(context.settings.dagster_url),
     )
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    """What people named is inert: everything is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("cph50_pipeline.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@lru_cache(maxsize=1)
-def _style() -> bytes:
-    return resources.files("cph50_pipeline.web").joinpath("templates", "style.css").read_bytes()
 
 
 def _routes(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
