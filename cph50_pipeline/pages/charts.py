@@ -87,7 +87,7 @@ def stacked_bars(buckets: Sequence[Bucket], cars: Mapping[str, tuple[str, str]],
         cars: By id a car's name and the class of its colour.
     """
     totals = [sum(bucket.values.values()) for bucket in buckets]
-    step, highest = _axis(max(totals, default=0.0))
+    step, highest = scale(max(totals, default=0.0))
     base, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
     slot = (WIDTH - LEFT - RIGHT) / max(1, len(buckets))
     every = max(1, math.ceil(len(buckets) / _MOST_LABELS))
@@ -171,8 +171,12 @@ def curve(
     return Curve(paths, upper, max(values, default=None), width, height)
 
 
-def _axis(highest: float) -> tuple[float, float]:
-    """The distance of the grid's lines, and the value of the topmost."""
+def scale(highest: float) -> tuple[float, float]:
+    """The distance of the lines of a grid that begins at zero, and the value of the topmost.
+
+    Args:
+        highest: The highest value that is drawn.
+    """
     if highest <= 0:
         return 1.0, 1.0
     rough = highest / _GRID_LINES
