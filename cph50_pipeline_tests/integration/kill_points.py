@@ -29,15 +29,14 @@ STEPS = frozenset(
         "subprocess.Popen",
     }
 )
-_TIMEOUT_SECONDS = 120
+_TIMEOUT_SECONDS = 600
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
 
 
 def is_killed_at(step: int, work: Callable[..., Any], *arguments: Any) -> bool:
     """Run the work in a process of its own, killed before its `step`-th step; False when it has fewer."""
-    process = _processes.Process(target=_die_at, args=(step, work, arguments))
-    process.start()
+    process = start(_die_at, step, work, arguments)
     process.join(_TIMEOUT_SECONDS)
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
     return process.exitcode != 0
@@ -105,10 +104,27 @@ def hold_locks(private_dir: str, months: list[str], is_held: Any, may_end: Any) 
 
 
 def start(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Start the work in a process of its own."""
-    process = _processes.Process(target=work, args=arguments)
+    """Start the work in a process of its own, with the environment as it is now."""
+    # What forks it has the environment of its first use, which may have been another test's.
+    process = _processes.Process(target=_with_environment, args=(dict(os.environ), work, arguments))
     process.start()
     return process
+
+
+def join(process: Any) -> None:
+    """Wait until a process has ended; one that does not is killed and fails the test."""
+    process.join(_TIMEOUT_SECONDS)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError(f"it went on for more than {_TIMEOUT_SECONDS} seconds")
+
+
+def _with_environment(
+    environment: dict[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    work(*arguments)
 
 
 def event() -> Any:

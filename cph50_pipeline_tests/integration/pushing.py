@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cph50_pipeline.errors import Cph50Error
+from cph50_pipeline.errors import TransientError
 from cph50_pipeline.storage.remote import Remote
 from cph50_pipeline_tests.integration.clones import PushedHousehold
 
@@ -38,5 +38,5 @@ def _try_to_upload(household: PushedHousehold) -> None:
     try:
         if household.clone.pending():  # another process may have taken it along
             household.upload()
-    except Cph50Error:
+    except TransientError:
         return  # the next run's upload takes it along

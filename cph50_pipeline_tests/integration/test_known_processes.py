@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cph50_pipeline.storage.known import Known, Memory
 from cph50_pipeline.storage.locks import Locks
-from cph50_pipeline_tests.integration.kill_points import start
+from cph50_pipeline_tests.integration.kill_points import join, start
 
 REPOSITORY = "household/data#main"
 PROCESSES, RUNS_A_PROCESS = 4, 20
@@ -32,7 +32,7 @@ def names(number: int) -> list[str]:
 def test_no_update_of_several_processes_is_lost(tmp_path: Path) -> None:
     processes = [start(remember, str(tmp_path), number) for number in range(PROCESSES)]
     for process in processes:
-        process.join()
+        join(process)
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     noted = sorted(name for number in range(PROCESSES) for name in names(number))
     known = Memory(Locks(tmp_path), REPOSITORY).read()

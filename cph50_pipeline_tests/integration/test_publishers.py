@@ -24,7 +24,7 @@ from cph50_pipeline.storage.locks import HAND_EDITED, month_lock_name
 from cph50_pipeline_tests.integration.github_branches import TOKEN
 from cph50_pipeline_tests.integration.github_contract import checked_github
 from cph50_pipeline_tests.integration.households import NOW, RUN, git
-from cph50_pipeline_tests.integration.kill_points import is_killed_at, start
+from cph50_pipeline_tests.integration.kill_points import is_killed_at, join, start
 from cph50_pipeline_tests.integration.publishing import (
     ASKED,
     COMPARING,
@@ -631,7 +631,7 @@ def test_a_publication_killed_after_any_request_is_completed_by_the_next(
         commits = prepare(killed)
         process = start(publish_in_a_process, str(killed.data_root), hub, household.mode)
         running.on_request = killer(process, killed_after)
-        process.join()
+        join(process)
         running.on_request = None
         assert_completed(killed, commits)
         if process.exitcode == 0:
@@ -645,7 +645,7 @@ def test_what_changed_since_a_publication_was_killed_at_its_end_is_no_other_data
     commits = prepare(household)
     process = start(publish_in_a_process, str(household.data_root), household.hub, household.mode)
     running.on_request = lambda _: process.kill() if household.hub.commits() > commits else None
-    process.join()
+    join(process)
     running.on_request = None
     household.publish({CLOSED: "[4]\n"})
     assert process.exitcode != 0

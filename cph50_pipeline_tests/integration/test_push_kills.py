@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from itertools import count
 from multiprocessing.process import BaseProcess
@@ -23,7 +24,7 @@ from cph50_pipeline_tests.integration.clones import (
     subjects,
 )
 from cph50_pipeline_tests.integration.households import persons_home
-from cph50_pipeline_tests.integration.kill_points import is_killed_at, start
+from cph50_pipeline_tests.integration.kill_points import is_killed_at, join, start
 from cph50_pipeline_tests.integration.pushing import VARIABLE, commit_run, upload_all
 
 REPOSITORY = "household/data"
@@ -113,9 +114,10 @@ def test_an_upload_killed_after_any_request_is_completed_by_the_next(tmp_path: P
             process = start(upload_all, str(household.data_root), url, VARIABLE)
 
             hub.on_request = killer(process, killed_after)
-            process.join()
+            join(process)
             hub.on_request = None
             assert_arrived(household, there)
             if process.exitcode == 0:
                 break
+            assert process.exitcode == -signal.SIGKILL
     assert killed_after > 4

@@ -8,7 +8,7 @@ import pytest
 
 from cph50_pipeline.simulator.github import RunningGitHub
 from cph50_pipeline_tests.integration.clones import bare_repository, files_at, is_linear, subjects
-from cph50_pipeline_tests.integration.kill_points import start
+from cph50_pipeline_tests.integration.kill_points import join, start
 from cph50_pipeline_tests.integration.pushing import VARIABLE, publish_runs
 
 WORKERS = 6
@@ -37,7 +37,7 @@ def race(roots: list[Path], url: str, variable: str | None) -> None:
         start(publish_runs, str(root), url, variable, worker, RUNS) for worker, root in enumerate(roots)
     ]
     for process in processes:
-        process.join()
+        join(process)
     assert [process.exitcode for process in processes] == [0] * WORKERS
 
 
