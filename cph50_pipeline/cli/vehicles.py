@@ -213,16 +213,12 @@ def _name_again(settings: Settings, month: str) -> Outcome:
 
 
 def _edit(vehicle_id: str, change: Callable[[Mapping[str, Any], datetime], object], as_json: bool) -> None:
-    from cph50_pipeline.defs.store import VEHICLES_FILE, Store
-    from cph50_pipeline.vehicles.config import VehicleConfig
-
-    def change_whole(document: Any) -> object:
-        VehicleConfig.read(document, VEHICLES_FILE)  # nothing is touched while anything in it is wrong
-        return change(document, datetime.now(UTC))
+    from cph50_pipeline.defs.editing_cars import edit_cars
+    from cph50_pipeline.defs.store import Store
 
     settings = load_settings()
     store = Store.of(settings)
-    changed = store.edit_document(VEHICLES_FILE, change_whole)
+    changed = edit_cars(store, change, datetime.now(UTC))
     rows = [row for row in _rows(store, _today(settings)) if row["vehicle_id"] == vehicle_id]
     output.show_vehicles(rows, as_json)
     if changed:

@@ -88,7 +88,7 @@ def launch(
         _follow(instance, run_id, say)
     else:
         run_id = _run_here(instance, settings, wanted)
-    return _outcome(instance, run_id)
+    return outcome_of(instance, run_id)
 
 
 def _run_here(instance: dg.DagsterInstance, settings: Settings, wanted: Launch) -> str:
@@ -139,7 +139,8 @@ def _follow(instance: dg.DagsterInstance, run_id: str, say: Callable[[str], None
         time.sleep(FOLLOW_SECONDS)
 
 
-def _outcome(instance: dg.DagsterInstance, run_id: str) -> Outcome:
+def outcome_of(instance: dg.DagsterInstance, run_id: str) -> Outcome:
+    """How a run ended, by Dagster's records."""
     run = instance.get_run_by_id(run_id)
     failures = []
     for entry in instance.all_logs(run_id):

@@ -15,7 +15,7 @@ from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import PermanentError
 from cph50_pipeline.reports.digest import Digest, digest
 from cph50_pipeline.reports.unclassified import UnclassifiedReport, unclassified_report
-from cph50_pipeline.vehicles.classification import Household, case_of
+from cph50_pipeline.vehicles.classification import Household, SeenSession, case_of
 from cph50_pipeline.vehicles.classifier import VehicleModel
 from cph50_pipeline.vehicles.labels import LabelMap
 from cph50_pipeline.vehicles.plateaus import NamedSession, plateaus_now
@@ -72,13 +72,35 @@ def digest_vehicles(store: Store) -> Digest:
 
 
 def _named_sessions(store: Store, months: Iterable[str]) -> Iterator[NamedSession]:
-    # What counts is the label in force, which the classifications carry; the labels file may already say more.
-    household = Household(LabelMap({}), store.vehicles(), store.zone)
-    for month in months:
-        classified = {c.session_id: c for c in store.need_month(CLASSIFICATIONS, month)}
-        for seen in seen_sessions(store, month, store.need_month(SAMPLES, month)):
-            named = classified.get(seen.session.session_id)
-            if named is not None:  # one that came since waits for its month to be named
-                case = case_of(seen, household)
-                label = named.vehicle_id if named.labeled_by == "manual" else None
-                yield NamedSession(replace(case, label=label), named)
+    household = naming_household(store)
+    return (one for month in months for _, one in named_in_month(store, month, household))
+
+
+def naming_household(store: Store) -> Household:
+    """The cars, without labels: what counts is the label in force, which the classifications carry.
+
+    Raises:
+        BadInputError: the cars cannot be read.
+    """
+    return Household(LabelMap({}), store.vehicles(), store.zone)
+
+
+def named_in_month(
+    store: Store, month: str, household: Household
+) -> Iterator[tuple[SeenSession, NamedSession]]:
+    """A month's sessions as they are named; one that came since waits for its month to be named, and is left out.
+
+    Args:
+        household: As `naming_household` reads it.
+
+    Raises:
+        PermanentError: the month lacks its samples or classifications.
+        BadInputError: one of its files cannot be read.
+    """
+    classified = {c.session_id: c for c in store.need_month(CLASSIFICATIONS, month)}
+    for seen in seen_sessions(store, month, store.need_month(SAMPLES, month)):
+        named = classified.get(seen.session.session_id)
+        if named is not None:
+            case = case_of(seen, household)
+            label = named.vehicle_id if named.labeled_by == "manual" else None
+            yield seen, NamedSession(replace(case, label=label), named)

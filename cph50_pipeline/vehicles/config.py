@@ -5,8 +5,11 @@ Reading, and edits of the parsed file that leave everything else in it as it was
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
+from itertools import chain, count
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+_ID_LENGTH = 40
 VehicleId = Annotated[str, Field(pattern=_ID_PATTERN)]
 
 
@@ -119,6 +123,19 @@ class VehicleConfig(BaseModel):
             id_: VehicleCard(name=vehicle.display_name(id_), make=vehicle.make, model=vehicle.model)
             for id_, vehicle in self.vehicles.items()
         }
+
+
+def new_vehicle_id(name: str, taken: Collection[str]) -> str:
+    """An id for a car that people call so: "Ember ⚡" becomes "ember", and where that is taken "ember_2".
+
+    Args:
+        taken: The ids that there are.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:_ID_LENGTH] or "car"
+    base = f"{base}_car" if base == UNKNOWN_VEHICLE else base
+    numbered = (f"{base}_{number}" for number in count(2))
+    return next(id_ for id_ in chain([base], numbered) if id_ not in taken)
 
 
 def candidates(config: VehicleConfig, on: date) -> list[str]:

@@ -30,6 +30,7 @@ from cph50_pipeline.web.context import Context
 from cph50_pipeline.web.guard import Guard, served_hosts
 from cph50_pipeline.web.logs import Logged
 from cph50_pipeline.web.metrics import BuiltNumbers, Metrics
+from cph50_pipeline.web.own_runs import OwnRuns
 from cph50_pipeline.web.problems import Problem, answer_with_problems
 
 _SUMMARY = "Home charging of a ChargePoint Home Flex: sessions, energy, power, and how things stand now."
@@ -42,7 +43,7 @@ def build_app(settings: Settings) -> FastAPI:
         BadInputError: the data root cannot be opened.
     """
     context = Context.of(settings)
-    runs = vehicles.NamingRuns(settings)
+    runs = OwnRuns(settings)
     managed = caches.Caches(settings)
     counted, built = Metrics(context), BuiltNumbers(context)
 
@@ -65,7 +66,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.state.context, app.state.access = context, Access.of(settings)
     app.state.metrics, app.state.built_numbers = counted, built
-    app.state.naming_runs, app.state.caches = runs, managed
+    app.state.own_runs, app.state.caches = runs, managed
     app.state.power_files = power.PublishedFiles()
     _add_routes(app)
     answer_with_problems(app)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotDoneError
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,22 +12,18 @@ from cph50_pipeline.civil_time import local_date
 from cph50_pipeline.defs.labelling import car_now, find_sessions, label_session, unlabel_session
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.errors import NotFoundError
-from cph50_pipeline.settings import Settings
 from cph50_pipeline.vehicles.labels import new_label
 from cph50_pipeline.web import schemas
 from cph50_pipeline.web.access import require_token
 from cph50_pipeline.web.answering import answer_rows, json_response
 from cph50_pipeline.web.context import Context, Household
+from cph50_pipeline.web.own_runs import OwnRuns
 from cph50_pipeline.web.parameters import API, Suffix
 from cph50_pipeline.web.problems import documented
 
 if TYPE_CHECKING:
     from cph50_pipeline.defs.launch import Outcome
 
-RUN_SECONDS = 20.0
-"""For how long an answer waits for the run that names the session's month again."""
-
-_log = logging.getLogger(__name__)
 router = APIRouter(prefix=API, tags=["vehicles"])
 changes = APIRouter(prefix=API, tags=["vehicles"], dependencies=[Depends(require_token)])
 
@@ -86,20 +78,29 @@ def vehicles_as(request: Request, context: Household, suffix: Suffix) -> Respons
 )
 def label(request: Request, context: Household, said: NewLabel) -> Response:
     """Say which car a session was, or take that back, and name its month again."""
-    store, first_month = Store.of(context.settings), context.settings.history_start
-    if said.session_id not in find_sessions(store, first_month, {said.session_id}):
-        raise NotFoundError(f"No stored month has a session {said.session_id}", kept="Nothing was labelled")
-    if said.vehicle_id is None:
-        month = unlabel_session(store, first_month, said.session_id) or ""
-    else:
-        word = new_label(said.vehicle_id, said.labeled_by, said.note, datetime.now(UTC))
-        month = label_session(store, first_month, said.session_id, word, replace=said.replace)
-    runs: NamingRuns = request.app.state.naming_runs
+    month = write_down(context, said)
+    runs: OwnRuns = request.app.state.own_runs
     run_id, outcome = runs.name_again(month)
     context.answers.expire()
     return json_response(
         _labelled(context, said.session_id, month, run_id, outcome), 202 if outcome is None else 200
     )
+
+
+def write_down(context: Context, said: NewLabel) -> str:
+    """Write a person's word into the file of labels, or take it out; gives the session's month.
+
+    Raises:
+        NotFoundError: no stored month has the session.
+        BadInputError: the label cannot be used, or another stands in its way.
+    """
+    store, first_month = Store.of(context.settings), context.settings.history_start
+    if said.session_id not in find_sessions(store, first_month, {said.session_id}):
+        raise NotFoundError(f"No stored month has a session {said.session_id}", kept="Nothing was labelled")
+    if said.vehicle_id is None:
+        return unlabel_session(store, first_month, said.session_id) or ""
+    word = new_label(said.vehicle_id, said.labeled_by, said.note, context.clock())
+    return label_session(store, first_month, said.session_id, word, replace=said.replace)
 
 
 def _cars(context: Context) -> list[dict[str, Any]]:
@@ -119,43 +120,6 @@ def _cars(context: Context) -> list[dict[str, Any]]:
         }
         for vehicle_id, car in cars
     ]
-
-
-class NamingRuns:
-    """Runs that name a month again, one after the other: labels of one evening are of one month."""
-
-    def __init__(self, settings: Settings, wait_seconds: float = RUN_SECONDS) -> None:
-        self._settings = settings
-        self._wait_seconds = wait_seconds
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="naming")
-
-    def name_again(self, month: str) -> tuple[str, Outcome | None]:
-        """Start the run and wait a little for it; gives its id, and how it ended when it did.
-
-        Raises:
-            Cph50Error: the run was not taken.
-        """
-        from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB
-        from cph50_pipeline.defs.launch import Launch
-
-        wanted = Launch(ATTRIBUTION_JOB, [month])
-        running: Future[Outcome] = self._pool.submit(self._run, wanted)
-        try:
-            return wanted.run_id, running.result(self._wait_seconds)
-        except NotDoneError:
-            return wanted.run_id, None
-
-    def _run(self, wanted: Any) -> Outcome:
-        from cph50_pipeline.defs.instance import open_instance
-        from cph50_pipeline.defs.launch import launch
-        from cph50_pipeline.storage.logs import logged_with
-
-        with logged_with(run_id=wanted.run_id), open_instance(self._settings) as instance:
-            return launch(instance, self._settings, wanted, _log.info)
-
-    def close(self) -> None:
-        """Wait for the run at work; those behind it are left to the sensor of the files that people edit."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _labelled(
