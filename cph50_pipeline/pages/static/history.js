@@ -1,0 +1,53 @@
+// Keys for the periods, and a list that narrows while one types. All of it works by links and forms without this.
+const find = document.querySelector("#find");
+const input = find?.elements.q;
+const rows = [...document.querySelectorAll("tr[data-words]")];
+const asked = input?.value ?? "";
+
+function narrow() {
+  const text = input.value.trim().replace(/\s+/g, " ").toLowerCase();
+  let shown = 0;
+  for (const row of rows) {
+    row.hidden = !row.dataset.words.includes(text);
+    shown += row.hidden ? 0 : 1;
+  }
+  document.querySelector("#found").textContent = `${shown} of ${rows.length} sessions.`;
+  const address = new URL(location.href);
+  if (text) address.searchParams.set("q", input.value.trim());
+  else address.searchParams.delete("q");
+  history.replaceState(null, "", address);
+}
+
+// Only what is listed can be narrowed here: a list in pages, or one that was asked for with a text, is the server's.
+if (find && find.dataset.paged === undefined && !asked) input.addEventListener("input", narrow);
+
+function showAll() {
+  const had = input.value || asked;
+  input.value = "";
+  input.blur();
+  if (asked) find.requestSubmit();
+  else if (had) narrow();
+}
+
+const follow = (selector) => document.querySelector(selector)?.click();
+const keys = {
+  ArrowLeft: () => follow('a[rel="prev"]'),
+  ArrowRight: () => follow('a[rel="next"]'),
+  d: () => follow('[data-view="day"]'),
+  m: () => follow('[data-view="month"]'),
+  y: () => follow('[data-view="year"]'),
+  "/": () => input?.focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.key === "Escape" && input && (event.target === input || input.value)) {
+    event.preventDefault();
+    showAll();
+    return;
+  }
+  if (event.target.closest("input, select, textarea, .wide:focus")) return;
+  if (!(event.key in keys)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
