@@ -15,6 +15,7 @@ from cph50_pipeline.defs.assets.charging import build_charging_assets
 from cph50_pipeline.defs.assets.external import build_external_assets
 from cph50_pipeline.defs.assets.power import build_power_assets
 from cph50_pipeline.defs.assets.reports import build_report_assets
+from cph50_pipeline.defs.assets.site import build_site_assets
 from cph50_pipeline.defs.assets.vehicles import build_release_gate, build_vehicle_assets
 from cph50_pipeline.defs.caches.check import build_cache_check, build_cache_sensor
 from cph50_pipeline.defs.caches.registry import with_freshness
@@ -59,6 +60,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
                     *build_vehicle_assets(partitions),
                     *build_power_assets(settings, partitions),
                     *build_report_assets(),
+                    *build_site_assets(),
                 ]
             ),
             *build_external_assets(settings),

@@ -25,6 +25,10 @@ UNCLASSIFIED_CSV = "reports/unclassified.csv"
 DIGEST_JSON = "reports/vehicles.json"
 DIGEST_CSV = "reports/vehicles.csv"
 DIGEST_HTML = "reports/vehicles.html"
+SITE_FOLDER = "site/"
+SITE_INDEX = f"{SITE_FOLDER}index.html"
+FOLDERS: Mapping[str, str] = {"site": SITE_FOLDER}
+"""Assets that have further files in a folder of their own, as many as there is to show."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,10 @@ def dump_documents(asset: str, value: object) -> dict[str, bytes]:
     """
     files = {file.path: file for file in DOCUMENT_FILES[asset]}
     given = value if isinstance(value, Mapping) else {}
-    wanted = {path for path, file in files.items() if not file.is_optional}
+    folder = FOLDERS.get(asset)
+    if folder is not None:
+        files |= {path: _page_file(path) for path in given if path not in files and path.startswith(folder)}
+    wanted = {file.path for file in DOCUMENT_FILES[asset] if not file.is_optional}
     if not wanted <= given.keys() <= files.keys():
         raise PermanentError(
             f"{asset} must return a value for each of {', '.join(sorted(wanted))}, and for no file that is not its own",
@@ -85,6 +92,13 @@ def _dump(file: DocumentFile, value: object) -> bytes:
     except BadInputError as error:
         raise PermanentError(error.message, kept="The last good file stays as it is") from error
     return data
+
+
+def _page_file(path: str) -> DocumentFile:
+    """A page, or what one loads."""
+    if path.endswith(".html"):
+        return text_file(path)
+    return DocumentFile(path, lambda data, name: data, bytes)
 
 
 def _read_text(data: bytes, name: str) -> str:
@@ -112,5 +126,6 @@ DOCUMENT_FILES: Mapping[str, tuple[DocumentFile, ...]] = {
         *(json_file(PATHS[file], read_data_points, is_optional=True) for file in FILES),
     ),
     "vehicle_digest": (json_file(DIGEST_JSON, Digest.read), text_file(DIGEST_CSV), text_file(DIGEST_HTML)),
+    "site": (text_file(SITE_INDEX),),
 }
 """The files of each asset."""

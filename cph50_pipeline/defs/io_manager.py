@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from cph50_pipeline.defs.document_files import DOCUMENT_FILES, dump_documents
+from cph50_pipeline.defs.document_files import DOCUMENT_FILES, FOLDERS, dump_documents
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.month_files import MONTH_FILES, POWER_FILES, MonthFile
 from cph50_pipeline.defs.store import Store
@@ -31,6 +31,8 @@ class HouseholdFiles(dg.IOManager):
         with as_dagster_failure():
             if asset in DOCUMENT_FILES:
                 files = self.store.write_files(dump_documents(asset, obj))
+                if asset in FOLDERS:
+                    self.store.remove_others(FOLDERS[asset], {written.path for written in files})
                 context.add_output_metadata(files_metadata(files))
                 return
             file = _FILES[asset]

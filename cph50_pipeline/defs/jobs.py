@@ -21,6 +21,7 @@ POWER_ASSETS = dg.AssetSelection.assets(
 )
 CACHE_ASSETS = dg.AssetSelection.assets("session_samples") | ATTRIBUTION_ASSETS
 REPORT_ASSETS = dg.AssetSelection.assets("unclassified_sessions", "vehicle_digest")
+SITE_ASSETS = dg.AssetSelection.assets("site")
 # The files were held against their rules before they replaced the last good ones. What a run for one session asks again
 # of the disk is the file that people read: each further check is three more events in Dagster's log, and all of them
 # together were a quarter of the run. Weekly, monthly and other runs ask everything.
@@ -39,6 +40,7 @@ ATTRIBUTION_JOB = "attribution_job"
 CACHE_JOB = "cache_job"
 TRAINING_JOB = "training_job"
 VEHICLE_REPORT_JOB = "vehicle_report_job"
+SITE_JOB = "site_job"
 POWER_JOB = "power_job"
 PUBLISH_JOB = "publish_job"
 RETENTION_JOB = "power_retention_job"
@@ -60,6 +62,7 @@ JOB_NAMES = (
     CACHE_JOB,
     TRAINING_JOB,
     VEHICLE_REPORT_JOB,
+    SITE_JOB,
     POWER_JOB,
     RETENTION_JOB,
     PUBLISH_JOB,
@@ -132,6 +135,12 @@ def build_jobs() -> dict[str, Job]:
             VEHICLE_REPORT_JOB,
             selection=REPORT_ASSETS,
             description="The sessions without a car and the digest of the vehicles, from all that is stored.",
+            op_retry_policy=PERSISTENT,
+        ),
+        dg.define_asset_job(
+            SITE_JOB,
+            selection=SITE_ASSETS,
+            description="The pages as files, from all that is stored: what GitHub Pages shows.",
             op_retry_policy=PERSISTENT,
         ),
         dg.define_asset_job(

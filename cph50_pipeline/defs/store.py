@@ -317,6 +317,10 @@ class Store:
         """Put files by path in place, one after the other, each whole; what they hold was validated before."""
         return [self._write(path, data) for path, data in files.items()]
 
+    def remove_others(self, folder: str, kept: Collection[str]) -> list[str]:
+        """Remove what a folder has besides the files that were just put in place; returns it, sorted."""
+        return [path for path in self.root.list(folder) if path not in kept and self.root.remove(path)]
+
     def edit_document(self, path: str, change: Callable[[Any], object]) -> bool:
         """Change a JSON file that people edit, under its lock: no edit of another command is lost.
 

@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 720.0, 220.0
-LEFT, RIGHT, TOP, BOTTOM = 40.0, 6.0, 14.0, 24.0
+WIDTH, HEIGHT = 720.0, 240.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 6.0, 30.0, 30.0
 _MOST_LABELS = 12
 _NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _GRID_LINES = 4

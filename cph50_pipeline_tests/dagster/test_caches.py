@@ -22,9 +22,9 @@ from cph50_pipeline.defs.caches.refreshing import (
     chosen,
     to_refresh,
 )
-from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES, TYPES
+from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES, SITE_CRON, TYPES
 from cph50_pipeline.defs.caches.status import EntryStatus, Fault, statuses, worst_first
-from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, CACHE_JOB, POWER_JOB, VEHICLE_REPORT_JOB
+from cph50_pipeline.defs.jobs import ATTRIBUTION_JOB, CACHE_JOB, POWER_JOB, SITE_JOB, VEHICLE_REPORT_JOB
 from cph50_pipeline.defs.month_files import CACHE, MONTH_FILES, POWER_FILES, SAMPLES
 from cph50_pipeline.defs.partitions import months_of_run
 from cph50_pipeline.defs.reconcile import reconcile
@@ -303,7 +303,8 @@ def test_each_job_has_a_night(home: Home) -> None:
     assert {type_.job for type_ in TYPES.values()} == set(REFRESH_SCHEDULES)
     for job, name in REFRESH_SCHEDULES.items():
         schedule = home.defs.get_schedule_def(name)
-        assert (schedule.job_name, schedule.cron_schedule) == (job, REFRESH_CRON)
+        cron = SITE_CRON if job == SITE_JOB else REFRESH_CRON  # the site shows what the others make
+        assert (schedule.job_name, schedule.cron_schedule) == (job, cron)
         assert schedule.execution_timezone == home.settings.timezone
 
 

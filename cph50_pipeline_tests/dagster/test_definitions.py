@@ -37,6 +37,7 @@ UNPARTITIONED = {
     "latest_values",
     "power_files",
     *REPORTS,
+    "site",
 }
 
 
@@ -68,6 +69,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "cache_job",
         "training_job",
         "vehicle_report_job",
+        "site_job",
         "power_job",
         "power_retention_job",
         "publish_job",
@@ -84,6 +86,7 @@ def test_jobs_schedules_and_sensors_have_the_names_of_the_documentation(home: Ho
         "cache_refresh",
         "cache_refresh_power",
         "cache_refresh_reports",
+        "cache_refresh_site",
         "power_retention",
         "maintenance",
     }

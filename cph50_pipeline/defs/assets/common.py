@@ -9,6 +9,7 @@ GROUP_VEHICLES = "vehicles"
 GROUP_STATE = "state"
 GROUP_REPORTS = "reports"
 GROUP_POWER = "power"
+GROUP_SITE = "site"
 OWNERS = ["team:household"]
 Materialized: TypeAlias = dg.MaterializeResult[Any]
 

@@ -52,7 +52,7 @@ def build_external_assets(settings: Settings) -> list[dg.AssetSpec]:
         ),
         dg.AssetSpec(
             CACHES,
-            deps=["session_cache", "power_files", "vehicle_digest"],
+            deps=["session_cache", "power_files", "vehicle_digest", "site"],
             group_name=GROUP_STATE,
             kinds={"json", "parquet"},
             description="Everything that is built of what is stored. Its check says whether all of it is valid.",

@@ -22,6 +22,7 @@ from cph50_pipeline.defs.jobs import (
     MONTHLY_CLOSURE_JOB,
     POWER_JOB,
     SESSION_JOB,
+    SITE_JOB,
     VEHICLE_REPORT_JOB,
     WEEKLY_REFRESH_JOB,
 )
@@ -32,8 +33,10 @@ REFRESH_SCHEDULES: Mapping[str, str] = {
     CACHE_JOB: "cache_refresh",
     POWER_JOB: "cache_refresh_power",
     VEHICLE_REPORT_JOB: "cache_refresh_reports",
+    SITE_JOB: "cache_refresh_site",
 }
 """By job the schedule that looks every night whether it has to run."""
+SITE_CRON = "30 2 * * *"  # when all that it shows was made again
 _POWER_NIGHT_CRON = "15 0 * * *"  # `power_yearly`, which makes all of power anyway
 KEEPS_DAYS = 1
 _LONGEST_DAY = timedelta(hours=25)
@@ -128,6 +131,7 @@ TYPES: Mapping[str, BuiltType] = {
         BuiltType("power_files", POWER_JOB, frozenset({POWER_JOB}), is_monthly=False, cron=_POWER_NIGHT_CRON),
         _report("unclassified_sessions"),
         _report("vehicle_digest"),
+        BuiltType("site", SITE_JOB, frozenset({SITE_JOB}), is_monthly=False, cron=SITE_CRON),
     )
 }
 """What is built as files, by name, in the order in which they are made."""

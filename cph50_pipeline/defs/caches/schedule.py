@@ -12,9 +12,10 @@ from cph50_pipeline.charging.watching import may_start
 from cph50_pipeline.civil_time import month_of
 from cph50_pipeline.defs.attempts import attempts
 from cph50_pipeline.defs.caches.refreshing import Batch, batches, due_at_its_time
-from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES, TYPES
+from cph50_pipeline.defs.caches.registry import REFRESH_CRON, REFRESH_SCHEDULES, SITE_CRON, TYPES
 from cph50_pipeline.defs.caches.status import statuses
 from cph50_pipeline.defs.due_months import requests
+from cph50_pipeline.defs.jobs import SITE_JOB
 from cph50_pipeline.defs.maintenance.pausing import pauses
 from cph50_pipeline.defs.partitions import FIRST_MONTH_TAG
 from cph50_pipeline.settings import Settings
@@ -30,15 +31,17 @@ def build_cache_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def _schedule(settings: Settings, job: str, name: str) -> dg.ScheduleDefinition:
+    cron = SITE_CRON if job == SITE_JOB else REFRESH_CRON
+    at = "02:30" if job == SITE_JOB else "02:00"
     made = [type_.asset for type_ in TYPES.values() if type_.job == job]
 
     @dg.schedule(
         name=name,
         job_name=job,
-        cron_schedule=REFRESH_CRON,
+        cron_schedule=cron,
         execution_timezone=settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"02:00 local: what is not valid of {', '.join(made)}, and what would not last a day.",
+        description=f"{at} local: what is not valid of {', '.join(made)}, and what would not last a day.",
     )
     @pauses(settings)
     def refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:

@@ -1,0 +1,82 @@
+"""The files of the static site, from what is stored: the same pages as are served, as far as they only show.
+
+The site is complete in its folder and names everything relative to it. Nothing in it depends on when it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from cph50_pipeline.defs.document_files import SITE_FOLDER, SITE_INDEX
+from cph50_pipeline.defs.page_history import history_inputs
+from cph50_pipeline.defs.reviewing import report_months
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.errors import PermanentError
+from cph50_pipeline.pages.history import HistoryView, history_view
+from cph50_pipeline.pages.links import ASSETS, StaticLinks
+from cph50_pipeline.pages.periods import Period, containing, month_period
+from cph50_pipeline.pages.rendering import render
+from cph50_pipeline.pages.static_files import static_file
+
+HISTORY = f"{SITE_FOLDER}history/"
+LOADED = ("history.js", "icon.svg", "shell.js", "style.css")
+"""What its pages load."""
+_INDEX, _BELOW = StaticLinks(0), StaticLinks(1)
+_SHOWN_MONTHS = 2
+
+
+def site_files(store: Store) -> dict[str, str | bytes]:
+    """All files of the site: pages as text, all else as bytes; by path in the data root, sorted.
+
+    Raises:
+        PermanentError: something that is stored cannot be read.
+    """
+    months = report_months(store)
+    files: dict[str, str | bytes] = {
+        SITE_INDEX: _index(store, months),
+        **{f"{SITE_FOLDER}{ASSETS}/{name}": static_file(name) for name in LOADED},
+        **dict(_history(store, months)),
+    }
+    return dict(sorted(files.items()))
+
+
+def _index(store: Store, months: list[str]) -> str:
+    newest = [month_period(month) for month in reversed(months[-_SHOWN_MONTHS:])]
+    views = [_view(store, period, _INDEX, _last_day(months)) for period in newest]
+    return render("site_index", links=_INDEX, zone=store.zone.key, page="now", views=views)
+
+
+def _history(store: Store, months: list[str]) -> Iterator[tuple[str, str]]:
+    if not months:
+        yield (
+            f"{HISTORY}index.html",
+            render("site_index", links=_BELOW, zone=store.zone.key, page="history", views=[]),
+        )
+        return
+    last_day = _last_day(months)
+    for month in months:
+        page = _page(store, month_period(month), last_day)
+        yield f"{HISTORY}{month}.html", page
+    yield f"{HISTORY}index.html", page
+    for year in sorted({month[:4] for month in months}):
+        yield f"{HISTORY}{year}.html", _page(store, containing("year", date(int(year), 1, 1)), last_day)
+
+
+def _page(store: Store, period: Period, last_day: date) -> str:
+    view = _view(store, period, _BELOW, last_day, with_curves=period.view == "month")
+    return render("history", links=_BELOW, zone=store.zone.key, page="history", view=view, csv="")
+
+
+def _view(
+    store: Store, period: Period, links: StaticLinks, last_day: date, *, with_curves: bool = False
+) -> HistoryView:
+    inputs = history_inputs(store, period, with_curves=with_curves)
+    for trouble in inputs.troubles:  # a page that lacks something would replace one that does not
+        raise PermanentError(trouble.said, kept="The pages of before stay as they are", remedy=trouble.remedy)
+    return history_view(inputs, period, links, store.zone, last_day, page_size=None)
+
+
+def _last_day(months: list[str]) -> date:
+    """The last day of which the site may tell; the present it does not know."""
+    return month_period(months[-1]).last
