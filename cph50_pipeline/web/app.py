@@ -20,6 +20,7 @@ from cph50_pipeline.web import (
     health,
     html,
     metrics,
+    page_history,
     people,
     power,
     sessions,
@@ -80,7 +81,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (devices, sessions, energy, power, vehicles, metrics, caches):
+    for module in (devices, sessions, energy, power, vehicles, metrics, caches, page_history):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
     app.include_router(caches.changes)
