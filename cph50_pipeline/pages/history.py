@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from cph50_pipeline.charging.cache import CacheRecord
+from cph50_pipeline.charging.cache import HOME, CacheRecord
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
 from cph50_pipeline.charging.sessions import FLAGS
 from cph50_pipeline.civil_time import month_of, to_epoch_ms
@@ -47,13 +47,14 @@ _FLAG_WORDS: Mapping[str, str] = {
 }
 _COLUMNS: Mapping[Sort, str] = {
     "start": "Start",
-    "end": "End",
     "car": "Car",
     "energy": "kWh",
-    "duration": "Plugged in",
     "cost": "Cost",
+    "end": "End",
+    "duration": "Plugged in",
     "peak": "Peak kW",
 }
+"""In the order of what matters most: a phone's width shows the first four."""
 _TAB_WORDS: Mapping[View, str] = {"day": "Day", "month": "Month", "year": "Year", "range": "Range"}
 
 
@@ -166,6 +167,9 @@ class Flag:
     name: str
     word: str
     title: str
+
+
+AWAY = Flag("away", "elsewhere", "it was not at the household's own charger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,10 +455,12 @@ class Tally:
         )
 
 
-def flags_of(names: Iterable[str]) -> tuple[Flag, ...]:
-    """A session's flags in words; one that nobody knows is shown as it is called."""
-    return tuple(
-        Flag(name, _FLAG_WORDS.get(name, name.replace("_", " ")), FLAGS.get(name, "")) for name in names
+def flags_of(record: CacheRecord) -> tuple[Flag, ...]:
+    """What is odd about a session, in words; a flag that nobody knows is shown as it is called."""
+    away = () if record.location.name == HOME else (AWAY,)
+    return away + tuple(
+        Flag(name, _FLAG_WORDS.get(name, name.replace("_", " ")), FLAGS.get(name, ""))
+        for name in record.flags
     )
 
 
@@ -488,7 +494,7 @@ def _row(
     said = inputs.classifications.get(id_)
     start = record.session_start_time.astimezone(zone)
     end = None if record.session_end_time is None else record.session_end_time.astimezone(zone)
-    flags = flags_of(record.flags)
+    flags = flags_of(record)
     energy, whole, cost = tally.in_period.get(id_), tally.whole.get(id_), tally.cost_in_period.get(id_)
     if whole is None and record.energy_kwh == 0:
         energy = 0  # nothing was drawn, so there is no quarter hour to tell it

@@ -12,7 +12,7 @@ from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
 from cph50_pipeline.charging.slots import ChargingSlot
 from cph50_pipeline.civil_time import format_local, local_date, month_of, parse_instant
 from cph50_pipeline.pages.cars import Car, cars_of
-from cph50_pipeline.pages.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, GridLine, curve, scale
+from cph50_pipeline.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, GridLine, curve, scale
 from cph50_pipeline.pages.history import NAMED_BY, Flag, flags_of
 from cph50_pipeline.pages.links import Links
 from cph50_pipeline.pages.periods import containing
@@ -21,7 +21,6 @@ from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.config import VehicleConfig
 
-_BOTTOM = 24.0
 _TICKS = 5
 _SECOND = timedelta(seconds=1)
 
@@ -71,7 +70,7 @@ class PowerPicture:
     left: float = LEFT
     top: float = TOP
     right: float = WIDTH - RIGHT
-    base: float = HEIGHT - _BOTTOM
+    base: float = HEIGHT - BOTTOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ def session_view(inputs: SessionInputs, links: Links, zone: ZoneInfo) -> Session
         is_final=said is None or said.final,
         place=" · ".join(part for part in (record.location.name, record.charger.charger_label) if part),
         plan=record.utility.plan or "",
-        flags=flags_of(record.flags),
+        flags=flags_of(record),
         picture=power_picture(inputs.readings, record, zone),
         readings=tuple(
             (reading.at.astimezone(zone), reading.power_kw, reading.energy_kwh) for reading in inputs.readings
@@ -213,7 +212,7 @@ def power_picture(readings: Sequence[Reading], record: CacheRecord, zone: ZoneIn
     first = min(record.session_start_time, readings[0].at)
     last = max(record.session_end_time or first, readings[-1].at, first + _SECOND)
     step, top = scale(max(powers))
-    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - _BOTTOM
+    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     line = curve(
         [(one.at.timestamp(), one.power_kw) for one in readings],
         width=width,
@@ -223,7 +222,7 @@ def power_picture(readings: Sequence[Reading], record: CacheRecord, zone: ZoneIn
         top=top,
     )
     grid = tuple(
-        GridLine(round(HEIGHT - _BOTTOM - height * number * step / top, 2), f"{number * step:g}")
+        GridLine(round(HEIGHT - BOTTOM - height * number * step / top, 2), f"{number * step:g}")
         for number in range(round(top / step) + 1)
     )
     return PowerPicture(line, grid, _ticks(first, last, width, zone))

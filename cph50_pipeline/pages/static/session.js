@@ -34,8 +34,8 @@ function options(width) {
     scales: { y: { range: (plot, low, high) => [0, (high || 1) * 1.05] }, kWh: { range: (plot, low, high) => [0, (high || 1) * 1.05] } },
     series: [
       { value: (plot, at) => (at === null ? "–" : time(new Date(at * 1000).toISOString(), "datetime")) },
-      { label: "Power", stroke: line, width: 2, value: shown("kW", 2) },
-      { label: "Counter", scale: "kWh", stroke: color("--dim"), dash: [6, 4], value: shown("kWh", 2) },
+      { label: "Power", stroke: line, width: 2, points: { fill: line }, value: shown("kW", 2) },
+      { label: "Counter", scale: "kWh", stroke: color("--dim"), dash: [6, 4], points: { show: false }, value: shown("kWh", 2) },
     ],
     axes: [
       { ...axis, values: (plot, every) => every.map((at) => time(new Date(at * 1000).toISOString(), "time")), space: 80 },

@@ -49,7 +49,9 @@ class Charge:
 
     @property
     def record(self) -> CacheRecord:
-        nothing = dict.fromkeys(("location_id", "name", "address", "city", "state", "zip_code"))
+        nothing = dict.fromkeys(("location_id", "name", "address", "city", "state", "zip_code")) | {
+            "name": "Home"
+        }
         charger = dict.fromkeys(("charger_id", "charger_label", "connector_type", "charger_model", "level"))
         whole_kwh, minutes = self.energy * self.quarters / 1e6, self.quarters * 15
         return CacheRecord.model_validate(
