@@ -20,6 +20,7 @@ from bench import (
     imports,
     latest_values,
     live_rounds,
+    pages,
     power,
     publishing,
     sessions,
@@ -51,6 +52,9 @@ ROWS: dict[str, Measure] = {
     "latest_value_direct": latest_values.measure_direct,
     "live_round": live_rounds.measure,
     "history_query": history_queries.measure,
+    "page_history": pages.measure_history,
+    "page_history_size": pages.measure_history_size,
+    "page_power": pages.measure_power,
 }
 
 
