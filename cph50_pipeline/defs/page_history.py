@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -176,11 +177,11 @@ def _found(
 ) -> tuple[str, CacheRecord] | None:
     stored = reading.stored_months()
     likely = [month] if month in stored else []
-    for one in [*likely, *(other for other in reversed(stored) if other != month)]:
-        if _names(store, reading, one, session_id):
-            for record in reading.month(CACHE, one) or ():
-                if record.session_id == session_id:
-                    return one, record
+    others = (one for one in reversed(stored) if one != month and _names(store, reading, one, session_id))
+    for one in chain(likely, others):
+        for record in reading.month(CACHE, one) or ():
+            if record.session_id == session_id:
+                return one, record
     return None
 
 

@@ -1,0 +1,147 @@
+"""The history pages in a real browser: figures, filters that hold on reload, keys, and names that do nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from cph50_pipeline.storage.files import DataRoot
+from cph50_pipeline_tests.browser.browsing import BOTH_WIDTHS, Tab
+from cph50_pipeline_tests.unit.web.household import EMBER, TIDE, Stay, served, settings_in, store_stays
+
+WIDE = "/history?view=range&from=2025-12-01&to=2026-02-28"
+HOSTILE = '<img src=x onerror="document.title=1">' + "\N{RIGHT-TO-LEFT OVERRIDE}name " * 40
+
+
+def value(tab: Tab, selector: str) -> float:
+    return float(tab.page.locator(f"{selector} data").first.get_attribute("value") or "nan")
+
+
+def sessions(tab: Tab) -> list[str]:
+    rows = tab.page.locator("#sessions-table tbody tr:visible")
+    return [row.get_attribute("data-session") or "" for row in rows.all()]
+
+
+def asked(tab: Tab) -> dict[str, str]:
+    return {name: ",".join(values) for name, values in parse_qs(urlsplit(tab.page.url).query).items()}
+
+
+@pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
+def test_a_month_shows_its_figures_and_its_bars_sum_to_them(tab: Tab, site: str) -> None:
+    tab.open(f"{site}/history?view=month&at=2026-01")
+    assert "January 2026" in tab.text("h1")
+    assert value(tab, '.figures [data-figure="energy"]') == pytest.approx(24.345678)
+    assert "24.3 kWh" in tab.text(".figures")
+    drawn = tab.page.locator("svg.chart [data-value]").evaluate_all(
+        "all => all.map(one => +one.dataset.value)"
+    )
+    assert sum(drawn) == pytest.approx(24.345678)
+    assert "of 24.00" in tab.text('[data-session="1002"]')
+    assert tab.barriers() == []
+    assert not tab.overflows()
+    tab.picture("history")
+
+
+@pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
+def test_a_bar_leads_to_its_day_and_the_day_to_the_session(tab: Tab, site: str) -> None:
+    tab.open(f"{site}/history?view=year&at=2026")
+    tab.page.locator("svg.chart a").first.focus()
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**at=2026-01")
+    tab.page.locator('svg.chart a[href*="2026-01-06"] .hit').click()
+    tab.page.wait_for_url("**at=2026-01-06")
+    assert sessions(tab) == ["1003"]
+    tab.page.locator("#sessions-table tbody a").click()
+    tab.page.wait_for_url("**/history/session?**")
+    assert value(tab, '.figures [data-figure="energy"]') == pytest.approx(12.345678)
+    tab.page.locator(".uplot canvas").wait_for()
+    assert tab.page.locator("#zoom button").is_visible()
+    assert tab.barriers() == []
+    assert not tab.overflows()
+    tab.picture("session")
+
+
+def test_cars_range_order_and_text_hold_on_reload_and_as_a_deep_link(tab: Tab, site: str) -> None:
+    tab.open(f"{site}/history?view=month&at=2026-01")
+    tab.page.get_by_text("Choose days and cars").click()
+    tab.page.get_by_label("From").fill("2025-12-01")
+    tab.page.get_by_label("To", exact=True).fill("2026-02-28")
+    tab.page.get_by_role("button", name="Show these days").click()
+    tab.page.wait_for_url("**view=range**")
+    assert sessions(tab) == ["1004", "1003", "1002", "1001"]
+    tab.page.get_by_role("link", name="kWh", exact=True).click()
+    tab.page.wait_for_url("**sort=energy**")
+    assert sessions(tab)[0] == "1002"
+    tab.page.locator(f'input[value="{EMBER}"]').check()
+    tab.page.locator(f'input[value="{TIDE}"]').check()
+    tab.page.get_by_role("button", name="Show these cars").click()
+    tab.page.wait_for_url(f"**vehicle={EMBER}**")
+    tab.page.get_by_label("Find in the list").press_sequentially("2025")
+    tab.page.wait_for_url("**q=2025**")
+    assert sessions(tab) == ["1002", "1001"]
+    expected = {"from": "2025-12-01", "to": "2026-02-28", "sort": "energy", "order": "desc", "q": "2025"}
+    assert expected.items() <= asked(tab).items()
+    before = tab.text(".figures")
+    tab.page.reload()
+    assert sessions(tab) == ["1002", "1001"]
+    assert tab.text(".figures") == before
+    assert tab.page.get_by_label("Find in the list").input_value() == "2025"
+    tab.open(tab.page.url)
+    assert sessions(tab) == ["1002", "1001"]
+
+
+def test_keys_lead_to_the_periods_around_and_into_the_list_and_out_of_it(tab: Tab, site: str) -> None:
+    tab.open(f"{site}/history?view=month&at=2026-01")
+    tab.page.keyboard.press("ArrowLeft")
+    tab.page.wait_for_url("**at=2025-12")
+    tab.page.keyboard.press("ArrowRight")
+    tab.page.wait_for_url("**at=2026-01")
+    tab.page.keyboard.press("y")
+    tab.page.wait_for_url("**view=year&at=2026")
+    tab.page.keyboard.press("/")
+    tab.page.keyboard.type("1003 d")  # letters go into the field now
+    tab.page.wait_for_url("**q=1003+d")
+    assert sessions(tab) == []
+    tab.page.keyboard.press("Escape")
+    assert len(sessions(tab)) == 3
+    assert "q" not in asked(tab)
+    tab.open(f"{site}/history?view=year&at=2026&q=1003")
+    tab.page.keyboard.press("Escape")
+    tab.page.wait_for_url(lambda url: "q=1003" not in url)
+    assert len(sessions(tab)) == 3
+
+
+def test_without_scripts_the_page_says_the_same(chromium: object, site: str) -> None:
+    with Tab.opened(chromium, "phone", java_script_enabled=False) as tab:  # type: ignore[arg-type]
+        tab.open(f"{site}{WIDE}")
+        assert "41.3 kWh" in tab.text(".figures")
+        tab.page.get_by_label("Find in the list").fill("1003")
+        tab.page.get_by_role("button", name="Find", exact=True).click()
+        assert sessions(tab) == ["1003"]
+        tab.page.locator("#sessions-table tbody a").click()
+        tab.page.locator("#curve svg").wait_for()
+        assert tab.errors == []
+
+
+@pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
+def test_hostile_names_are_text_and_widen_no_page(tab: Tab, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    store_stays(settings, [Stay("1", datetime(2026, 1, 7, 6, tzinfo=UTC), 90, 12.0)])
+    cars = {"vehicles": {EMBER: {"nickname": HOSTILE}}}
+    DataRoot(settings.data_root).write("vehicle_config.json", json.dumps(cars).encode())
+    with served(settings) as client:
+        for address in (
+            "/history?at=2026-01",
+            "/history?at=2026-01&vehicle=" + EMBER,
+            "/history/session?id=1",
+        ):
+            tab.open(str(client.base_url).rstrip("/") + address)
+            assert HOSTILE[:20] in tab.page.content().replace("&lt;", "<")
+            assert tab.page.locator("main img").count() == 0
+            assert tab.page.title() != "1"
+            assert not tab.overflows()
+            assert tab.barriers() == []

@@ -1,0 +1,179 @@
+"""The history pages behind a real server: numbers, addresses, and pages that stand while files are damaged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cph50_pipeline.settings import Settings
+from cph50_pipeline_tests.unit.web.household import TIDE, served, settings_in, store_stays
+
+HTML = {"Accept": "text/html"}
+
+
+def page(api: httpx.Client, address: str, status: int = 200) -> str:
+    answer = api.get(address, headers=HTML)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    return answer.text
+
+
+def figure(text: str, name: str) -> float:
+    found = re.search(rf'data-figure="{name}"><data value="([^"]+)"', text)
+    assert found
+    return float(found[1])
+
+
+def listed(text: str) -> list[str]:
+    return re.findall(r'data-session="([^"]+)"', text)
+
+
+def test_a_month_counts_a_night_session_of_the_month_before_by_its_energy(api: httpx.Client) -> None:
+    january = page(api, "/history?view=month&at=2026-01")
+    assert figure(january, "energy") == pytest.approx(12 + 12.345678)
+    assert figure(january, "cost") == pytest.approx(0.75 + 1.5)
+    assert listed(january) == ["1003", "1002"]
+    year = page(api, "/history?view=year&at=2025")
+    assert figure(year, "energy") == pytest.approx(5 + 12)
+    assert listed(page(api, "/history?at=2026-01-01")) == ["1002"]
+
+
+def test_the_page_says_what_the_api_says(api: httpx.Client) -> None:
+    rows = api.get("/api/v1/energy?by=month&from=2025-12-01&to=2026-02-28").json()["energy"]
+    for month in ("2025-12", "2026-01"):
+        of_month = sum(row["energy_kwh"] for row in rows if row["period"] == month)
+        assert figure(page(api, f"/history?at={month}"), "energy") == pytest.approx(of_month)
+
+
+def test_bars_of_the_picture_sum_to_the_table(api: httpx.Client) -> None:
+    for address in ("/history?at=2026-01", "/history?at=2025", "/history?from=2025-12-30&to=2026-02-03"):
+        text = page(api, address)
+        bars = [float(value) for value in re.findall(r'data-value="([^"]+)"', text)]
+        assert sum(bars) == pytest.approx(figure(text, "energy"), abs=1e-5)
+
+
+def test_a_session_without_energy_or_cost_is_listed_and_its_cost_is_unknown(api: httpx.Client) -> None:
+    text = page(api, "/history?at=2026-02")
+    assert listed(text) == ["1004"]
+    assert 'data-figure="cost"><span class="none"' in text
+
+
+def test_filters_sorting_and_text_are_applied_by_the_server(api: httpx.Client) -> None:
+    every = "/history?from=2025-12-01&to=2026-02-28"
+    assert listed(page(api, f"{every}&sort=energy&order=desc")) == ["1002", "1003", "1001", "1004"]
+    assert listed(page(api, f"{every}&sort=energy&order=asc"))[0] == "1004"
+    assert listed(page(api, f"{every}&vehicle={TIDE}")) == ["1002"]
+    assert listed(page(api, f"{every}&vehicle={TIDE}&vehicle=unknown")) == ["1004", "1002"]
+    assert listed(page(api, f"{every}&q=2026-01-06")) == ["1003"]
+
+
+def test_the_list_as_csv_has_the_energy_of_the_period_and_of_the_whole_session(api: httpx.Client) -> None:
+    answer = api.get("/history.csv?view=month&at=2026-01&sort=start&order=asc")
+    assert answer.headers["content-disposition"] == 'attachment; filename="sessions-2026-01.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["session_id"] for row in rows] == ["1002", "1003"]
+    assert [float(row["energy_kwh"]) for row in rows] == pytest.approx([12, 12.345678])
+    assert [float(row["whole_energy_kwh"]) for row in rows] == pytest.approx([24, 12.345678])
+    assert (rows[0]["session_start_time"], rows[0]["flags"]) == (
+        "2026-01-01T06:00:00+00:00",
+        "away tiny idle",
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "view=week",
+        "at=2026-13",
+        "from=2026-02-01&to=2026-01-01",
+        "vehicle=%3Cscript%3E",
+        "sort=colour",
+        "order=up",
+        "list=0",
+        "list=%C2%B2",
+        f"q={'x' * 101}",
+    ],
+)
+def test_an_address_that_asks_for_nothing_there_is_a_page_that_says_what_is_wrong(
+    api: httpx.Client, query: str
+) -> None:
+    text = page(api, f"/history?{query}", 422)
+    assert query.partition("=")[0].replace("from", "to") + ":" in text
+    assert "<script>" not in text
+
+
+def test_a_session_has_its_page_with_and_without_its_month(api: httpx.Client) -> None:
+    for address in ("/history/session?id=1002&month=2025-12", "/history/session?id=1002"):
+        text = page(api, address)
+        assert figure(text, "energy") == 24
+        assert text.count("<tr>") > 16
+        assert "ended with less than 1 kWh" in text
+    assert "There is no session 9" in page(api, "/history/session?id=9", 404)
+    page(api, "/history/session?id=../x", 422)
+    page(api, "/history/session", 422)
+
+
+def test_without_a_repository_the_earlier_versions_are_told_to_be_missing_in_their_place(
+    api: httpx.Client,
+) -> None:
+    assert "history=1#versions" in page(api, "/history/session?id=1002&month=2025-12")
+    text = page(api, "/history/session?id=1002&month=2025-12&history=1")
+    assert "CPH50_PUBLISH is off" in text
+    assert figure(text, "energy") == 24
+
+
+def test_the_records_own_history_is_shown_when_it_is_asked_for(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, publish="local")
+    store_stays(settings)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "Corrected <by hand>"]):
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *who, *command], cwd=settings.data_dir, check=True)
+    with served(settings) as client:
+        text = page(client, "/history/session?id=1003&month=2026-01&history=1")
+    assert "appeared" in text
+    assert "by hand: Corrected &lt;by hand&gt;" in text
+
+
+def test_without_any_file_the_page_says_that_nothing_is_stored(settings: Settings) -> None:
+    with served(settings) as client:
+        text = page(client, "/history")
+        assert "Nothing is stored yet" in text
+        assert page(client, "/history?view=year&at=2020")
+        assert client.get("/history.csv").text.count("\n") == 1
+
+
+def test_a_damaged_file_is_told_in_its_place_and_the_rest_is_shown(settings: Settings) -> None:
+    store_stays(settings)
+    root = Path(settings.data_root)
+    with served(settings) as client:
+        (root / "session_cache/2026-01.json").write_text("[{")
+        text = page(client, "/history?at=2026-01")
+        assert "session_cache/2026-01.json" in text
+        assert figure(text, "energy") == pytest.approx(24.345678)
+        assert listed(text) == ["1002"]
+        (root / "charging_energy/2026-01.parquet").write_bytes(b"nonsense")
+        (root / "vehicle_config.json").write_text("[]")
+        text = page(client, "/history?at=2026-01")
+        assert text.count("Cannot be shown:") == 3
+        assert figure(text, "energy") == 12
+        assert "1002" in page(client, "/history/session?id=1002")
+        assert "session_cache/2026-01.json" in page(client, "/history/session?id=1003&month=2026-01", 404)
+
+
+def test_a_period_reads_no_other_months_and_offers_their_years_by_their_names(settings: Settings) -> None:
+    store_stays(settings)
+    root = Path(settings.data_root)
+    for month in ("2019-05", "2024-07", "2026-05"):
+        (root / f"session_cache/{month}.json").write_text("not to be read")
+    with served(settings) as client:
+        text = page(client, "/history?view=month&at=2026-01")
+        assert "Cannot be shown" not in text
+        for year in ("2019", "2024", "2026"):
+            assert f"/history?view=year&amp;at={year}" in text
+        assert "2024-07" in page(client, "/history?at=2024-08")
