@@ -124,8 +124,11 @@ def find_sessions(store: Store, first_month: str, session_ids: Collection[str]) 
         BadInputError: a month is damaged that one of the sessions may be in.
     """
     found: dict[str, StoredSession] = {}
-    for month in sorted(store.stored_months(ACTIVITY), reverse=True):
-        if month < first_month or len(found) == len(session_ids):
+    stored = sorted((one for one in store.stored_months(ACTIVITY) if one >= first_month), reverse=True)
+    # To find an id in a file is a hundred times quicker than to read it, which tells where a session is years old.
+    mentioning = [month for month in stored if _mentions(store, month, session_ids)]
+    for month in dict.fromkeys([*mentioning, *stored]):
+        if len(found) == len(session_ids):
             break
         sessions = store.activity(month).sessions
         for session_id in sessions.keys() & session_ids - found.keys():
@@ -138,6 +141,11 @@ def car_now(store: Store, month: str, session_id: str) -> Classification | None:
     """What the session's car is in force as; None while it is not classified."""
     classified: list[Classification] = store.read_month_if_whole(CLASSIFICATIONS, month) or []
     return next((c for c in classified if c.session_id == session_id), None)
+
+
+def _mentions(store: Store, month: str, session_ids: Collection[str]) -> bool:
+    data = store.root.read(ACTIVITY.path(month)) or b""
+    return any(f'"{session_id}"'.encode() in data for session_id in session_ids)
 
 
 def _whole(document: Any, config: VehicleConfig) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from cph50_pipeline.defs.live import live_store
+from cph50_pipeline.defs.page_label import LabelMemory
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.web import (
@@ -21,6 +22,7 @@ from cph50_pipeline.web import (
     html,
     metrics,
     page_history,
+    page_label,
     people,
     power,
     sessions,
@@ -46,6 +48,7 @@ def build_app(settings: Settings) -> FastAPI:
     context = Context.of(settings)
     runs = OwnRuns(settings)
     managed = caches.Caches(settings)
+    label_memory = LabelMemory(settings)
     counted, built = Metrics(context), BuiltNumbers(context)
 
     @asynccontextmanager
@@ -54,6 +57,7 @@ def build_app(settings: Settings) -> FastAPI:
         yield
         await run_in_threadpool(runs.close)
         await run_in_threadpool(managed.close)
+        await run_in_threadpool(label_memory.close)
         await run_in_threadpool(built.close)
         context.close()
 
@@ -68,6 +72,7 @@ def build_app(settings: Settings) -> FastAPI:
     app.state.context, app.state.access = context, Access.of(settings)
     app.state.metrics, app.state.built_numbers = counted, built
     app.state.own_runs, app.state.caches = runs, managed
+    app.state.label_memory = label_memory
     app.state.power_files = power.PublishedFiles()
     _add_routes(app)
     answer_with_problems(app)
@@ -81,10 +86,11 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (devices, sessions, energy, power, vehicles, metrics, caches, page_history):
+    for module in (devices, sessions, energy, power, vehicles, metrics, caches, page_label, page_history):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
     app.include_router(caches.changes)
+    app.include_router(page_label.changes)
     app.include_router(health.router)
     for shown in (docs, html, people):
         app.include_router(shown.router)

@@ -1,0 +1,391 @@
+"""Routes of the label page: what to say of which session, saying it, undoing it, and learning the cars from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
+from cph50_pipeline.defs.due_months import without_gaps
+from cph50_pipeline.defs.editing_cars import edit_cars
+from cph50_pipeline.defs.labelling import (
+    car_now,
+    find_sessions,
+    import_labels,
+    label_session,
+    unlabel_session,
+)
+from cph50_pipeline.defs.page_label import LabelHistory, LabelMemory, training_standing
+from cph50_pipeline.defs.store import LABELS_FILE, Store
+from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError
+from cph50_pipeline.pages.cars import Car, cars_of
+from cph50_pipeline.pages.labels import (
+    CARDS_A_PAGE,
+    Card,
+    Drawing,
+    LabelOutcome,
+    RunShown,
+    Stay,
+    Word,
+    by_name,
+    card,
+    counts,
+    examples_of,
+    group_card,
+    is_nameless,
+    is_waiting,
+    learned,
+    objection,
+)
+from cph50_pipeline.pages.links import ServedLinks
+from cph50_pipeline.pages.troubles import Trouble
+from cph50_pipeline.vehicles.config import explain, new_vehicle_id, with_vehicle
+from cph50_pipeline.vehicles.labels import BY_HAND, Label, new_label, read_label
+from cph50_pipeline.vehicles.release import Gate
+from cph50_pipeline.vehicles.review import ReviewItem
+from cph50_pipeline.web.context import Context, Household
+from cph50_pipeline.web.html import html_page
+from cph50_pipeline.web.own_runs import OwnRuns
+from cph50_pipeline.web.people import SignedForm
+from cph50_pipeline.web.vehicles import NewLabel, write_down
+
+router = APIRouter(include_in_schema=False)
+changes = APIRouter(prefix="/forms", include_in_schema=False)
+
+TABS = ("review", "nameless", "labelled")
+OUTCOME = "/label/outcome"
+_LOOK_SECONDS = 3.0
+_MOST_AT_ONCE = 50
+_SESSION = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_RUN = re.compile(r"[0-9a-f-]{36}")
+_CAR_FIELDS = ("make", "model", "year", "efficiency_mi_per_kwh")
+
+ShortText = Annotated[str, Query(max_length=200)]
+LongText = Annotated[str, Query(max_length=4000)]
+
+
+@router.get("/label")
+def label_page(
+    request: Request,
+    context: Household,
+    show: ShortText = "",
+    session: ShortText = "",
+    nr: Annotated[int, Query(ge=1, le=10_000)] = 1,
+    done: LongText = "",
+    run: LongText = "",
+    was: LongText = "",
+    trained: ShortText = "",
+    added: ShortText = "",
+) -> Response:
+    """The sessions that want a word, with what is known of them."""
+    memory: LabelMemory = request.app.state.label_memory
+    look, troubles = memory.look(_LOOK_SECONDS), []
+    try:
+        labels = Store.of(context.settings).labels().truths()
+    except Cph50Error as error:
+        labels = {}
+        troubles.append(Trouble.of(error))
+    cars = _cars(context, look.history)
+    shown: dict[str, Any] = {
+        "tab": show,
+        "cards": (),
+        "groups": (),
+        "asked": None,
+        "counts": None,
+        "pages": 1,
+    }
+    if look.history is not None:
+        shown = _shown(context, memory, look.history, labels, cars, show, session, nr)
+        troubles += look.history.troubles
+    return html_page(
+        request,
+        "label",
+        "label",
+        look=look,
+        troubles=troubles,
+        session=session,
+        page_number=nr,
+        outcome=_outcome(request, context, cars, done, run, was) if done else None,
+        training=_training(request, context, look.history, cars, trained),
+        added=cars.get(added),
+        minimum_labels=Gate().minimum_labels,
+        **shown,
+    )
+
+
+@router.get(OUTCOME)
+def outcome(
+    request: Request, context: Household, done: LongText, run: LongText = "", was: LongText = ""
+) -> Response:
+    """What came of a click, as a part of the page."""
+    found = _outcome(request, context, _cars(context, None), done, run, was)
+    if found is None:
+        raise NotFoundError("No stored month has that session")
+    return html_page(request, "label_outcome", outcome=found)
+
+
+@changes.post("/label")
+def label(request: Request, context: Household, form: SignedForm) -> Response:
+    """Say which car a session was, take that back, or put the label before in its place."""
+    said = _read(form)
+    store = Store.of(context.settings)
+    before = _label_of(store, said.session_id)
+    again = form.get("undo", "")
+    if again:
+        earlier = read_label(_parsed(again), "The label before", store.vehicles().vehicles)
+        first = context.settings.history_start
+        month = label_session(store, first, said.session_id, earlier, replace=True)
+    else:
+        month = write_down(context, said)
+    context.answers.expire()
+    runs = [_runs(request).begin_naming([month])]
+    return _to_outcome(form, [said.session_id], runs, "" if before is None else _as_text(before))
+
+
+@changes.post("/group")
+def group(request: Request, context: Household, form: SignedForm) -> Response:
+    """Say of several sessions that they were one car, or take that back: of all of them or of none."""
+    session_ids = _ids(form.get("session_ids", ""))
+    vehicle_id = form.get("vehicle_id", "")
+    if not session_ids:
+        raise BadInputError("No session is named", kept="Nothing was labelled")
+    store = Store.of(context.settings)
+    if vehicle_id:
+        word = new_label(vehicle_id, BY_HAND, None, context.clock())
+        taken_in = import_labels(
+            store, context.settings.history_start, dict.fromkeys(session_ids, word), replace=False
+        )
+        if taken_in.refused:
+            raise BadInputError("; ".join(taken_in.refused), kept="Nothing was labelled")
+        months: Collection[str] = taken_in.months
+    else:
+        first = context.settings.history_start
+        labelled = [id_ for id_ in session_ids if _label_of(store, id_) is not None]
+        months = {unlabel_session(store, first, id_) or "" for id_ in labelled} - {""}
+    context.answers.expire()
+    runs = [_runs(request).begin_naming(span) for span in without_gaps(sorted(months))]
+    return _to_outcome(form, session_ids, runs, "")
+
+
+@changes.post("/car")
+def add_car(context: Household, form: SignedForm) -> Response:
+    """Add a car to the household."""
+    fields = {name: text for name in _CAR_FIELDS if (text := form.get(name, "").strip())}
+    nickname = form.get("nickname", "").strip()
+    called = nickname or " ".join(fields[name] for name in ("make", "model", "year") if name in fields)
+    if not called:
+        raise BadInputError("A car needs a name, or a make and a model", kept="No car was added")
+    first_day = form.get("first_day", "").strip()
+    days = {"from": _day(first_day)} if first_day else {}
+    given = {**({"nickname": nickname} if nickname else {}), **fields}
+    made: list[str] = []
+
+    def change(document: Mapping[str, Any], now: Any) -> object:
+        made.append(new_vehicle_id(called, document.get("vehicles", {})))
+        return with_vehicle(document, made[-1], given, days, now)
+
+    edit_cars(Store.of(context.settings), change, context.clock())
+    return RedirectResponse(f"{ServedLinks().page('label', added=made[-1])}#cars", 303)
+
+
+@changes.post("/train")
+def train(request: Request, context: Household, form: SignedForm) -> Response:
+    """Learn the cars from the labels as they are."""
+    run_id = _runs(request).begin_training(release=form.get("release") == "yes")
+    return RedirectResponse(f"{ServedLinks().page('label', trained=run_id)}#training", 303)
+
+
+def _shown(
+    context: Context,
+    memory: LabelMemory,
+    history: LabelHistory,
+    labels: Mapping[str, Label],
+    cars: Mapping[str, Car],
+    show: str,
+    session: str,
+    page: int,
+) -> dict[str, Any]:
+    """What the page lists: a tab's cards and, among sessions without a car, the groups."""
+    stays = history.stays
+    waiting = {id_ for id_, stay in stays.items() if is_waiting(stay, labels.get(id_))}
+    queue = [item for item in history.queue if item.session_id not in waiting]
+    found = counts(stays, waiting, len(queue), len(labels))
+    tab = show if show in TABS else "nameless" if not queue and found.without_car else "review"
+    items = {item.session_id: item for item in reversed(queue)}
+    groups = [one for one in history.proposal.groups if not waiting & {*examples_of(one)}]
+    listed = _listed(tab, queue, stays, labels, waiting)
+    pages = max(1, -(-len(listed) // CARDS_A_PAGE))
+    here = listed[(page - 1) * CARDS_A_PAGE : page * CARDS_A_PAGE]
+    grouped = groups if tab == "nameless" and page == 1 else []
+    examples = [stays[id_] for one in grouped for id_ in examples_of(one)]
+    asked = [stays[session]] if session in stays else []
+    drawing = Drawing(
+        cars, context.settings.zone, history.typical, memory.readings([*here, *examples, *asked]), labels
+    )
+
+    def made(stay: Stay) -> Card:
+        return card(stay, drawing, items.get(stay.session_id))
+
+    return {
+        "tab": tab,
+        "counts": found,
+        "cards": [made(stay) for stay in here if stay not in asked],
+        "groups": [group_card(one, stays, drawing) for one in grouped],
+        "asked": made(asked[0]) if asked else None,
+        "pages": pages,
+    }
+
+
+def _listed(
+    tab: str,
+    queue: Sequence[ReviewItem],
+    stays: Mapping[str, Stay],
+    labels: Mapping[str, Label],
+    waiting: Collection[str],
+) -> list[Stay]:
+    """The sessions of a tab: the queue in its order, else what can be told before what cannot, the newest first."""
+    if tab == "review":
+        return [stays[id_] for id_ in dict.fromkeys(item.session_id for item in queue)]
+    newest_first = [*reversed([*stays.values()])]
+    if tab == "labelled":
+        return [one for one in newest_first if one.session_id in labels]
+    nameless = [one for one in newest_first if is_nameless(one) and one.session_id not in waiting]
+    return sorted(nameless, key=lambda one: one.named.case.fingerprint is None)
+
+
+def _outcome(
+    request: Request, context: Context, cars: Mapping[str, Car], done: str, run: str, was: str
+) -> LabelOutcome | None:
+    """None: no stored month has one of the sessions."""
+    store = Store.of(context.settings)
+    session_ids = _ids(done)
+    found = find_sessions(store, context.settings.history_start, session_ids)
+    words = []
+    for session_id, stored in found.items():
+        label, named = _label_of(store, session_id), car_now(store, stored.month, session_id)
+        words.append(
+            Word(
+                session_id=session_id,
+                start=stored.start.astimezone(context.settings.zone),
+                month=date.fromisoformat(f"{stored.month}-01"),
+                said=None if label is None else _car(cars, label.vehicle_id),
+                in_force=None if named is None else _car(cars, named.vehicle_id),
+                remark="" if named is None else by_name(objection(named), cars),
+            )
+        )
+    runs = tuple(_run_shown(request, context, run_id) for run_id in run.split() if _RUN.fullmatch(run_id))
+    again = f"{OUTCOME}?{_query(session_ids, [one.run_id for one in runs], was)}"
+    made = LabelOutcome(tuple(sorted(words, key=lambda one: one.start)), runs, was, again)
+    if made.is_done:
+        context.answers.expire()
+    return made if words else None
+
+
+def _training(
+    request: Request, context: Context, history: LabelHistory | None, cars: Mapping[str, Car], trained: str
+) -> dict[str, Any]:
+    asked = trained if _RUN.fullmatch(trained) else None
+    try:
+        standing, trouble = training_standing(context.settings, asked), None
+    except Cph50Error as error:
+        standing, trouble = None, Trouble.of(error)
+    return {
+        "standing": standing,
+        "trouble": trouble,
+        "run": None if asked is None else _run_shown(request, context, asked),
+        "learned": None if history is None else learned(history.model, cars),
+        "again": ServedLinks().page("label", trained=trained),
+    }
+
+
+def _run_shown(request: Request, context: Context, run_id: str) -> RunShown:
+    state = _runs(request).state(run_id)
+    link = f"{str(context.settings.dagster_url).rstrip('/')}/runs/{run_id}"
+    return RunShown(run_id, state.state, state.failures, link)
+
+
+def _cars(context: Context, history: LabelHistory | None) -> dict[str, Car]:
+    """All cars that the page may name. One that is not configured any more is called by its id."""
+    stays = () if history is None else history.stays.values()
+    return cars_of(
+        Store.of(context.settings).vehicles(), (one.named.classification.vehicle_id for one in stays)
+    )
+
+
+def _car(cars: Mapping[str, Car], vehicle_id: str) -> Car:
+    return cars.get(vehicle_id) or Car(vehicle_id, vehicle_id, cars[UNKNOWN_VEHICLE].color)
+
+
+def _read(form: Mapping[str, str]) -> NewLabel:
+    try:
+        return NewLabel(
+            session_id=form.get("session_id", ""),
+            vehicle_id=form.get("vehicle_id") or None,
+            note=form.get("note") or None,
+            replace=form.get("replace") == "yes",
+        )
+    except ValidationError as error:
+        raise BadInputError(explain(error), kept="Nothing was labelled") from None
+
+
+def _label_of(store: Store, session_id: str) -> Label | None:
+    """What a person says of a session, by the file."""
+    entry = (store.read_document(LABELS_FILE) or {}).get(session_id)
+    if entry is None:
+        return None
+    found = read_label(entry, f"{LABELS_FILE}: session {session_id}", store.vehicles().vehicles)
+    return found if found.is_truth else None
+
+
+def _as_text(before: Label) -> str:
+    return json.dumps(before.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise BadInputError("The label before cannot be read", kept="Nothing was changed") from None
+
+
+def _to_outcome(
+    form: Mapping[str, str], session_ids: Sequence[str], runs: Sequence[str], was: str
+) -> Response:
+    """To the page that says what came of it; to the part of it alone where a script asks."""
+    query = _query(session_ids, runs, was)
+    if form.get("part"):
+        return RedirectResponse(f"{OUTCOME}?{query}", 303)
+    show = form.get("show", "")
+    tab = f"&show={show}" if show in TABS else ""
+    return RedirectResponse(f"{ServedLinks().page('label')}?{query}{tab}", 303)
+
+
+def _query(session_ids: Sequence[str], runs: Sequence[str], was: str) -> str:
+    full = ServedLinks().page("label", done=" ".join(session_ids), run=" ".join(runs), was=was)
+    return full.partition("?")[2]
+
+
+def _ids(text: str) -> list[str]:
+    found = [one for one in dict.fromkeys(text.split()) if _SESSION.fullmatch(one)]
+    return found[:_MOST_AT_ONCE]
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise BadInputError(
+            f"'{text}' is not a day", kept="No car was added", remedy="Write it as 2026-01-31"
+        ) from None
+
+
+def _runs(request: Request) -> OwnRuns:
+    runs: OwnRuns = request.app.state.own_runs
+    return runs

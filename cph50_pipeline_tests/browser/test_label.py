@@ -1,0 +1,242 @@
+"""Labelling as a person does it: by a click or a key, undone, of several at once; and learning from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.simulator.clock import SimulatedClock
+from cph50_pipeline.simulator.household import Household
+from cph50_pipeline.simulator.server import RunningSimulator
+from cph50_pipeline_tests.browser.browsing import BOTH_WIDTHS, Tab
+from cph50_pipeline_tests.dagster.homes import EMBER, TIDE, Home, failure_texts, settings_for
+from cph50_pipeline_tests.unit.web.household import served
+
+MONTH = "2026-01"
+NOW = datetime(2026, 1, 20, 18, tzinfo=UTC)
+RUN_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A household that was collected by a run, and its pages."""
+
+    settings: Settings
+    url: str
+
+    def json(self, path: str) -> Any:
+        """A JSON file of the data root."""
+        return json.loads(Path(self.settings.data_root, path).read_text())
+
+    def labels(self) -> dict[str, Any]:
+        """What people said."""
+        path = Path(self.settings.data_root, "session_vehicle_map.json")
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def named(self, session_id: str) -> Any:
+        """What a session is named, by its month's file."""
+        found = self.json(f"classifications/{MONTH}.json")
+        return next(one for one in found if one["session_id"] == session_id)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labelled]:
+    """One month of a simulated household, whose cars nobody has labelled."""
+    folder = tmp_path_factory.mktemp("label")
+    planned = Household(history_start=date(2025, 12, 24))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        RunningSimulator(planned, clock=SimulatedClock(NOW, speed=0)) as simulator,
+    ):
+        for name in [*os.environ]:
+            if name.startswith(("CPH50_", "DAGSTER_")):
+                patch.delenv(name)
+        patch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
+        patch.setenv("DAGSTER_HOME", str(folder / "dagster"))
+        settings = settings_for(
+            folder / "data",
+            simulator,
+            publish="off",
+            history_start=MONTH,
+            api_token="right-token",
+            api_requests_per_minute=1_000_000,
+        )
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = Home(settings, simulator, instance).run([MONTH])
+            assert result.success, failure_texts(result)
+        with served(settings) as client:
+            yield Labelled(settings, str(client.base_url).rstrip("/"))
+
+
+def open_signed_in(tab: Tab, home: Labelled, path: str) -> None:
+    """Open a page as somebody who signed in."""
+    tab.open(f"{home.url}/sign-in?next={path}")
+    tab.page.get_by_label("API token").fill("right-token")
+    tab.page.get_by_role("button", name="Sign in").click()
+    tab.page.locator("article.card").first.wait_for()
+
+
+def told(tab: Tab, session_id: str, words: str) -> None:
+    """Wait until the page says this of a session; the run that names it again may still be at work."""
+    shown = tab.page.locator(f'.outcome:has(input[value="{session_id}"])')
+    shown.filter(has_text=re.compile(r"\s*".join(words.split()))).wait_for()
+
+
+def done(tab: Tab, *session_ids: str) -> str:
+    """What is said of sessions once the run that names them again has ended."""
+    carry = "".join(f':has(input[value*="{session_id}"])' for session_id in session_ids)
+    shown = tab.page.locator(f'.outcome[data-done="yes"]{carry}')
+    shown.wait_for(timeout=RUN_MS)
+    return " ".join(shown.inner_text().split())
+
+
+def test_who_has_not_signed_in_sees_everything_and_no_button(tab: Tab, home: Labelled) -> None:
+    tab.open(f"{home.url}/label?show=nameless")
+    card = tab.page.locator("article.card[data-session]").first
+    assert card.locator("svg .own").count() >= 1
+    assert tab.page.locator("main form").count() == 0
+    tab.page.get_by_role("link", name="Sign in to label").click()
+    assert "show%3Dnameless" in tab.page.url
+
+
+@pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
+def test_the_page_keeps_nobody_out_and_fits_the_screen(tab: Tab, home: Labelled) -> None:
+    open_signed_in(tab, home, "/label")
+    assert tab.barriers() == []
+    assert not tab.overflows()
+    tab.picture("label")
+
+
+def test_a_click_labels_the_session_and_its_month_is_named_again_through_dagster(
+    tab: Tab, home: Labelled
+) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    first, second = (tab.page.locator("article.card[data-session]").nth(place) for place in (0, 1))
+    session_id = first.get_attribute("data-session") or ""
+    following = second.get_attribute("data-session")
+    assert home.named(session_id)["labeled_by"] is None
+
+    first.get_by_role("button", name="Ember").click()
+    said = done(tab, session_id)
+    assert "labelled Ember" in said
+    assert "In force: Ember" in said
+    assert "January 2026" in said
+    assert tab.page.evaluate("document.activeElement.dataset.session") == following
+    assert home.labels()[session_id]["vehicle_id"] == EMBER
+    named = home.named(session_id)
+    assert (named["vehicle_id"], named["labeled_by"]) == (EMBER, "manual")
+    with dg.DagsterInstance.get() as instance:
+        run_id = str(tab.page.locator(".outcome a").first.get_attribute("href")).rpartition("/")[2]
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.job_name == "attribution_job"
+        assert run.is_success
+
+    tab.page.locator(".outcome").get_by_role("button", name="Undo").click()
+    tab.page.get_by_text("its label was taken back").wait_for()
+    done(tab, session_id)
+    assert session_id not in home.labels()
+    assert home.named(session_id)["labeled_by"] is None
+
+
+def test_keys_label_move_and_undo(tab: Tab, home: Labelled) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    cards = tab.page.locator("article.card[data-session]")
+    second = cards.nth(1).get_attribute("data-session") or ""
+    for key in "jjjkk":
+        tab.page.keyboard.press(key)
+    assert tab.page.evaluate("document.activeElement.dataset.session") == cards.nth(0).get_attribute(
+        "data-session"
+    )
+    tab.page.keyboard.press("ArrowDown")
+    tab.page.keyboard.press("2")
+    told(tab, second, "labelled Tide")
+    assert home.labels()[second]["vehicle_id"] == TIDE
+    tab.page.keyboard.press("u")
+    told(tab, second, "taken back")
+    assert second not in home.labels()
+
+
+def test_a_wrong_label_is_corrected_and_the_undoing_brings_the_one_before_back(
+    tab: Tab, home: Labelled
+) -> None:
+    session_id = home.json(f"classifications/{MONTH}.json")[0]["session_id"]
+    path = f"/label?session={session_id}"
+    open_signed_in(tab, home, path)
+    tab.page.locator(f"#session-{session_id}").get_by_role("button", name="Tide").click()
+    told(tab, session_id, "labelled Tide")
+    before = home.labels()[session_id]
+
+    tab.open(f"{home.url}{path}")
+    card = tab.page.locator(f"#session-{session_id}")
+    assert "so labelled" in card.get_by_role("button", name="Tide").inner_text()
+    card.get_by_role("button", name="None of ours").click()
+    told(tab, session_id, "labelled Unknown")
+    assert home.labels()[session_id]["vehicle_id"] == "unknown"
+    tab.page.get_by_role("button", name="Undo").click()
+    assert "In force: Tide" in done(tab, session_id)
+    assert home.labels()[session_id] == before
+    tab.open(f"{home.url}{path}")
+    tab.page.locator(f"#session-{session_id}").get_by_role("button", name="Take the label back").click()
+    told(tab, session_id, "taken back")
+    assert session_id not in home.labels()
+
+
+def test_one_click_labels_the_examples_of_a_group_and_one_more_takes_them_back(
+    tab: Tab, home: Labelled
+) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    group = tab.page.locator("article.card:has(.examples)").first
+    session_ids = (group.locator("input[name=session_ids]").get_attribute("value") or "").split()
+    assert f"these {len(session_ids)} sessions" in group.inner_text()
+    assert group.locator(".examples li").count() == len(session_ids)
+    group.get_by_role("button", name="Ember").click()
+    done(tab, *session_ids)
+    assert {home.named(id_)["vehicle_id"] for id_ in session_ids} == {EMBER}
+    tab.page.get_by_role("button", name="Undo").click()
+    tab.page.get_by_text("its label was taken back").first.wait_for()
+    assert not set(session_ids) & home.labels().keys()
+
+
+@pytest.fixture
+def plain_tab(chromium: Any) -> Iterator[Tab]:
+    """A tab in which no script runs."""
+    with Tab.opened(chromium, java_script_enabled=False) as opened:
+        yield opened
+        opened.check()
+
+
+def test_without_scripts_a_form_labels_adds_a_car_and_has_the_cars_learned(
+    plain_tab: Tab, home: Labelled
+) -> None:
+    tab = plain_tab
+    open_signed_in(tab, home, "/label?show=nameless")
+    card = tab.page.locator("article.card[data-session]").first
+    session_id = card.get_attribute("data-session") or ""
+    card.get_by_role("button", name="Ember").click()
+    tab.page.locator(".outcome").wait_for()
+    assert home.labels()[session_id]["vehicle_id"] == EMBER
+    assert tab.page.locator(f"#session-{session_id}").count() == 0
+
+    tab.page.get_by_text("Add a car").click()
+    tab.page.get_by_label("What you call it").fill("<b>Grün</b> ‮X")
+    tab.page.get_by_label("Its first day").fill("2026-01-02")
+    tab.page.get_by_role("button", name="Add it").click()
+    tab.page.get_by_text("was added").wait_for()
+    added = home.json("vehicle_config.json")["vehicles"]["b_grun_b_x"]
+    assert added["nickname"] == "<b>Grün</b> ‮X"
+    assert tab.page.locator("main b").count() == 0
+    assert not tab.overflows()
+
+    tab.page.get_by_role("button", name="Learn anew now").click()
+    tab.page.get_by_text("Learning the cars anew").wait_for()
