@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.defs.page_label import LabelMemory
+from cph50_pipeline.defs.page_now import Dashboard
 from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.web import (
@@ -23,6 +24,7 @@ from cph50_pipeline.web import (
     metrics,
     page_history,
     page_label,
+    page_now,
     people,
     power,
     sessions,
@@ -74,6 +76,8 @@ def build_app(settings: Settings) -> FastAPI:
     app.state.own_runs, app.state.caches = runs, managed
     app.state.label_memory = label_memory
     app.state.power_files = power.PublishedFiles()
+    app.state.dashboard = Dashboard.of(settings)
+    app.state.live_part = page_now.live_part(context, app.state.dashboard)
     _add_routes(app)
     answer_with_problems(app)
     _describe_problems(app)
@@ -86,7 +90,18 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (devices, sessions, energy, power, vehicles, metrics, caches, page_label, page_history):
+    for module in (
+        devices,
+        sessions,
+        energy,
+        power,
+        vehicles,
+        metrics,
+        caches,
+        page_label,
+        page_history,
+        page_now,
+    ):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
     app.include_router(caches.changes)

@@ -16,12 +16,13 @@ from fastapi import Query as FromQuery
 from pydantic import AwareDatetime, Field
 from starlette.concurrency import run_in_threadpool
 
-from cph50_pipeline.charging.watching import LastSession
 from cph50_pipeline.civil_time import format_instant
+from cph50_pipeline.defs.charger_values import UNNAMED
 from cph50_pipeline.defs.live import device_snapshots
+from cph50_pipeline.defs.state_file import state_snapshot
 from cph50_pipeline.defs.store import STATE_FILE, Store
 from cph50_pipeline.errors import Cph50Error, NotFoundError, TransientError
-from cph50_pipeline.live.model import Device, DeviceKind, LatestValue, Reading, Value
+from cph50_pipeline.live.model import Device, DeviceKind, LatestValue, Reading
 from cph50_pipeline.live.snapshot import DeviceSnapshot, snapshot_of
 from cph50_pipeline.web import schemas
 from cph50_pipeline.web.answering import answer_rows, json_response
@@ -34,13 +35,9 @@ router = APIRouter(prefix=API, tags=["devices"])
 
 LIVE = "live"
 DIRECT = "direct"
-UNNAMED_CHARGER = "charger"
 MOST_WAITING = 8
-_STATE_SECONDS = 600.0
-"""How often the state file is rewritten when nothing changes."""
 _DEFAULT_HISTORY = timedelta(hours=24)
 _LONGEST_HISTORY = timedelta(days=3660)
-_UNITS = {"power_kw": "kW", "energy_kwh": "kWh", "duration_minutes": "min"}
 Result = TypeVar("Result")
 
 
@@ -222,7 +219,7 @@ def _known_charger(context: Context, charger_id: str) -> _Seen:
         if seen.snapshot.device.kind is DeviceKind.CHARGER:
             return seen
     except Cph50Error:
-        if charger_id == UNNAMED_CHARGER:
+        if charger_id == UNNAMED:
             for fallen_back in _from_state_file(context):
                 return fallen_back
         raise
@@ -244,28 +241,8 @@ def _chargers(context: Context) -> list[_Seen]:
 
 def _from_state_file(context: Context) -> list[_Seen]:
     state = Store.of(context.settings).last_session()
-    at = None if state is None else state.looked_at
-    if state is None or at is None:
-        return []
-    known = Device(UNNAMED_CHARGER, DeviceKind.CHARGER, "Charger", STATE_FILE, _STATE_SECONDS)
-    values = [
-        LatestValue(UNNAMED_CHARGER, sensor, value, _UNITS.get(sensor), at, STATE_FILE, at)
-        for sensor, value in _state_values(state).items()
-        if value is not None
-    ]
-    return [_Seen(_snapshot(context, known, values), STATE_FILE)]
-
-
-def _state_values(state: LastSession) -> dict[str, Value | None]:
-    return {
-        "connected": state.connected,
-        "charging": state.charging,
-        "power_kw": state.power_kw,
-        "energy_kwh": state.energy_kwh,
-        "duration_minutes": state.duration_minutes,
-        "vehicle_id": state.vehicle_id,
-        "vehicle_confidence": state.vehicle_confidence,
-    }
+    found = state_snapshot(state, context.clock(), context.settings.live_carry_minutes)
+    return [] if found is None else [_Seen(found, STATE_FILE)]
 
 
 def _direct(context: Context, device_id: str) -> _Seen:

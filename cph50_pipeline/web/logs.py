@@ -17,6 +17,7 @@ from cph50_pipeline.web.metrics import Metrics
 from cph50_pipeline.web.problems import ProblemError, answer
 
 REQUEST_ID = "X-Request-ID"
+EVENT_STREAM = "text/event-stream"
 _ID = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 _SECRET = re.compile(r"token|key|secret|password|passwd|auth|signature", re.IGNORECASE)
 _HIDDEN = "***"
@@ -55,7 +56,8 @@ class Logged:
             finally:
                 seconds = time.perf_counter() - begun
                 method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
-                self._metrics.end(method, _route(scope), sent.status, seconds)
+                # A stream lasts for as long as somebody listens, which says nothing of the server.
+                self._metrics.end(method, _route(scope), sent.status, None if sent.is_stream else seconds)
                 _log.info("%s %s %d", method, _route(scope), sent.status, extra=_fields(scope, sent, seconds))
 
 
@@ -65,12 +67,15 @@ class _Sent:
     def __init__(self) -> None:
         self.status = 0
         self.size_bytes = 0
+        self.is_stream = False
 
     def counting(self, send: Send, request_id: str) -> Send:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                self.is_stream = headers.get("content-type", "").startswith(EVENT_STREAM)
             elif message["type"] == "http.response.body":
                 self.size_bytes += len(message.get("body", b""))
             await send(message)

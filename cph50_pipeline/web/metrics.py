@@ -66,11 +66,16 @@ class Metrics:
         """A request came."""
         self._at_work.inc()
 
-    def end(self, method: str, route: str, status: int, seconds: float) -> None:
-        """It was answered."""
+    def end(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """It was answered.
+
+        Args:
+            seconds: How long that took; None where it is no measure.
+        """
         self._at_work.dec()
         self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        if seconds is not None:
+            self._seconds.labels(route).observe(seconds)
 
 
 class _Kept(Collector):

@@ -10,7 +10,7 @@ from cph50_pipeline.errors import BadInputError
 
 if TYPE_CHECKING:
     import uvicorn
-    from starlette.types import ASGIApp
+    from fastapi import FastAPI
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_CONNECTIONS = 512
@@ -44,7 +44,7 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def server_of(app: ASGIApp, when_ready: Callable[[], None] = lambda: None) -> uvicorn.Server:
+def server_of(app: FastAPI, when_ready: Callable[[], None] = lambda: None) -> uvicorn.Server:
     """A server of an application, to be run on a socket; it stops by itself on SIGINT and SIGTERM."""
     import uvicorn
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -71,11 +71,15 @@ def server_of(app: ASGIApp, when_ready: Callable[[], None] = lambda: None) -> uv
                 self.transport.close()
 
     class AnnouncedServer(uvicorn.Server):
-        """Tells when it answers."""
+        """Tells when it answers, and lets streams end when it is to stop: they would go on for as long as it waits."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             when_ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.live_part.end()
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,

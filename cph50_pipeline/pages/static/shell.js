@@ -42,13 +42,14 @@ export function localise(root) {
   for (const one of root.querySelectorAll("time[data-form]")) one.textContent = time(one.dateTime, one.dataset.form);
 }
 
-// <span data-since="2026-01-07T18:04:00Z"></span> counts on by itself.
+// <span data-since="2026-01-07T18:04:00Z"></span> counts on by itself; with data-ago it says "3 min ago".
 export function countAges(root = document) {
   for (const one of root.querySelectorAll("[data-since]")) {
-    one.textContent = age((Date.now() - new Date(one.dataset.since)) / 1000);
+    const passed = age((Date.now() - new Date(one.dataset.since)) / 1000);
+    one.textContent = "ago" in one.dataset ? `${passed} ago` : passed;
   }
 }
 
 localise(document);
 countAges();
-setInterval(countAges, 1000);
+setInterval(() => countAges(), 1000);
