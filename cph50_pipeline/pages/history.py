@@ -244,6 +244,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A period to go to, and its address."""
+
+    period: Period
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class CarChoice:
     """A car that the page can be narrowed to."""
 
@@ -263,7 +271,7 @@ class HistoryView:
         began_before: How many of the sessions began before the period.
         rows: The sessions on this page of the list.
         listed: How many sessions the list has on all its pages.
-        nearest: The nearest month that has something, by its first day, and its address.
+        nearest: The nearest month that has something.
         all_cars: The address that narrows to no car.
     """
 
@@ -272,8 +280,8 @@ class HistoryView:
     query: Mapping[str, str]
     tabs: tuple[Choice, ...]
     years: tuple[Choice, ...]
-    previous: str | None
-    next: str | None
+    previous: Way | None
+    next: Way | None
     cars: tuple[Car, ...]
     choices: tuple[CarChoice, ...]
     total: Amounts
@@ -285,7 +293,7 @@ class HistoryView:
     rows: tuple[SessionRow, ...]
     listed: int
     pages: tuple[Choice, ...]
-    nearest: tuple[date, str] | None
+    nearest: Way | None
     all_cars: str
     troubles: tuple[Trouble, ...]
 
@@ -336,8 +344,8 @@ def history_view(
         query={**period.query, **wanted.query},
         tabs=_tabs(period, today, address),
         years=_years(inputs.stored_months, period, today, address),
-        previous=address.of(_stored_before(period, inputs.stored_months)),
-        next=address.of(_stored_after(period, inputs.stored_months, today)),
+        previous=address.way(_stored_before(period, inputs.stored_months)),
+        next=address.way(_stored_after(period, inputs.stored_months, today)),
         cars=cars,
         choices=_choices(tally, wanted),
         total=tally.amounts(None),
@@ -471,8 +479,8 @@ class _Addresses:
     links: Links
     wanted: Wanted
 
-    def of(self, period: Period | None, **changes: str) -> str | None:
-        return None if period is None else self.to(period, **changes)
+    def way(self, period: Period | None) -> Way | None:
+        return None if period is None else Way(period, self.to(period))
 
     def to(self, period: Period, **changes: str) -> str:
         return self.links.page("history", **{**period.query, **self.wanted.query, **changes})
@@ -571,7 +579,7 @@ def _part_rows(tally: Tally, cars: Sequence[Car], address: _Addresses) -> tuple[
         made.append(
             PartRow(
                 title=part.title,
-                address=address.of(part.period),
+                address=None if part.period is None else address.to(part.period),
                 day=part.period.first if part.period is not None and is_day else None,
                 energies_kwh=tuple(one / UNIT for one in drawn),
                 energy_kwh=sum(drawn) / UNIT,
@@ -634,14 +642,11 @@ def _stored_after(period: Period, months: Sequence[str], today: date) -> Period 
     return after if is_there else None
 
 
-def _nearest(months: Sequence[str], period: Period, address: _Addresses) -> tuple[date, str] | None:
+def _nearest(months: Sequence[str], period: Period, address: _Addresses) -> Way | None:
     earlier = [month for month in months if month < period.months[0]]
     later = [month for month in months if month > period.months[-1]]
     found = earlier[-1:] or later[:1]
-    if not found:
-        return None
-    month = month_period(found[0])
-    return month.first, address.to(month)
+    return address.way(month_period(found[0])) if found else None
 
 
 def _pages(period: Period, listed: int, size: int, page: int, address: _Addresses) -> tuple[Choice, ...]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cph50_pipeline.pages.history import Amounts, HistoryView, Wanted, history_view
+from cph50_pipeline.pages.history import Amounts, HistoryView, Wanted, Way, history_view
 from cph50_pipeline.pages.links import ServedLinks, StaticLinks
 from cph50_pipeline.pages.periods import Period, View, containing
 from cph50_pipeline.pages.rendering import render
@@ -214,17 +214,22 @@ def test_a_long_list_is_in_pages_and_the_page_after_the_last_is_the_last() -> No
 def test_before_the_first_stored_month_and_after_today_there_is_no_way() -> None:
     charges = [Charge("1", datetime(2026, 1, 7, 20, tzinfo=UTC), 4, 1)]
     assert seen(charges).previous is None
-    assert seen(charges).next == "/history?view=month&at=2026-02"
+    assert seen(charges).next == Way(containing("month", date(2026, 2, 1)), "/history?view=month&at=2026-02")
     assert seen(charges, containing("month", TODAY)).next is None
     empty = seen(charges, containing("month", TODAY))
     assert empty.is_empty
-    assert empty.nearest == (date(2026, 1, 1), "/history?view=month&at=2026-01")
+    assert empty.nearest == Way(JANUARY, "/history?view=month&at=2026-01")
 
 
 def test_addresses_keep_what_is_wanted() -> None:
     charges = [Charge("1", datetime(2026, 1, 7, 20, tzinfo=UTC), 4, 1)]
     view = seen(charges, vehicles=frozenset({EMBER}), sort="cost", order="asc", text="tiny")
-    for address in (view.tabs[0].address, view.next, view.chart.bars[6].link, view.years[0].address):
+    for address in (
+        view.tabs[0].address,
+        view.next and view.next.address,
+        view.chart.bars[6].link,
+        view.years[0].address,
+    ):
         assert address is not None
         assert f"vehicle={EMBER}&q=tiny&sort=cost&order=asc" in address
     assert "vehicle" not in view.all_cars

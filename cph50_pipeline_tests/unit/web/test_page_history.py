@@ -86,6 +86,14 @@ def test_the_list_as_csv_has_the_energy_of_the_period_and_of_the_whole_session(a
     )
 
 
+def test_who_may_not_read_is_led_to_sign_in_and_back(tmp_path: Path) -> None:
+    with served(settings_in(tmp_path, api_host="0.0.0.0")) as client:
+        answer = client.get("/history?at=2026-01", headers=HTML)
+        assert answer.headers["location"] == "/sign-in?next=%2Fhistory%3Fat%3D2026-01"
+        for address in ("/history.csv", "/history/session?id=1"):
+            assert client.get(address).status_code == 401
+
+
 @pytest.mark.parametrize(
     "query",
     [
