@@ -1,9 +1,9 @@
 """How much a year adds to the data repository: a session a day, and the house's power once a minute.
 
 Each session is collected and completed, and each time committed. Power is made anew by the hour; of that, what changes
-by the day causes commits, in the night, and the rest travels with these and with those of sessions. A year of power
-lies before the one that is measured, so that the rolling files are full. Published through GitHub's API, the same is
-measured in the repository there.
+by the day causes commits, in the night, as the pages of the site do, and the rest travels with these and with those of
+sessions. A year of power lies before the one that is measured, so that the rolling files are full. Published through
+GitHub's API, the same is measured in the repository there.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from bench.house_power import INTERVAL_SECONDS, ONE_METER, HousePower
 from bench.published import BY_ITSELF, PublishedHousehold
 from bench.row import Effort, Row
 from cph50_pipeline.civil_time import day_start, local_date, month_bounds, month_of, shift_month
+from cph50_pipeline.defs.document_files import SITE_FOLDER, dump_documents
 from cph50_pipeline.defs.publishing import publisher_of
 from cph50_pipeline.defs.reference_files import ensure_reference_files
 from cph50_pipeline.defs.run_log import KEPT_RUNS, RUNS_FILE
+from cph50_pipeline.defs.site_files import site_files
 from cph50_pipeline.defs.store import METERS_FILE, Store
 from cph50_pipeline.power.data_points import FILES
 from cph50_pipeline.settings import PublishMode, Settings
@@ -49,7 +51,8 @@ NIGHTLY: Mapping[timedelta, tuple[str, ...]] = {
     timedelta(minutes=5): ("daily", "weekly", "monthly"),
     timedelta(minutes=15): FILES,
 }
-"""What the schedules make, by how long after midnight."""
+"""What the schedules make of power, by how long after midnight."""
+SITE_AFTER = timedelta(hours=2, minutes=30)
 
 PARTS: Mapping[tuple[str, str], str] = {
     ("power/readings/", ".ndjson"): "readings by day",
@@ -60,6 +63,7 @@ PARTS: Mapping[tuple[str, str], str] = {
     ("power/daily", ""): "daily",
     ("power/", ".json"): "weekly, monthly, yearly",
     (RUNS_FILE, ""): "list of runs",
+    (SITE_FOLDER, ""): "site",
 }
 CHARGING, GIT = "charging", "git's own"
 
@@ -222,11 +226,14 @@ class _Year:
         for moment in sessions:  # of the runs by the hour only those before and after a session leave a trace
             hour = moment.at.replace(minute=0, second=0, microsecond=0)
             runs |= {at: FILES for at in (hour, hour + HOUR) if at not in midnights}
-        happens: list[tuple[datetime, Moment | Iterable[str]]] = [*runs.items()]
+        happens: list[tuple[datetime, Moment | Iterable[str] | None]] = [*runs.items()]
         happens += [(moment.at, moment) for moment in sessions]
+        happens += [(midnight + SITE_AFTER, None) for midnight in midnights]
         for at, what in sorted(happens, key=itemgetter(0)):
             if isinstance(what, Moment):
                 self._session(what)
+            elif what is None:
+                self._site(at)
             else:
                 self._power(at, what)
 
@@ -237,6 +244,10 @@ class _Year:
     def _power(self, at: datetime, files: Iterable[str]) -> None:
         self.power.run(at, files)
         self._commit("power_job", at)
+
+    def _site(self, at: datetime) -> None:
+        self.store.write_files(dump_documents("site", site_files(self.store)))
+        self._commit("site_job", at)
 
     def _commit(self, job: str, at: datetime, what: str = "") -> None:
         """Commit what causes a commit, as a run does at its end; the list of runs names those before it."""
