@@ -22,6 +22,7 @@ from cph50_pipeline.web import (
     health,
     html,
     metrics,
+    page_caches,
     page_history,
     page_label,
     page_now,
@@ -105,6 +106,7 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
     app.include_router(caches.changes)
+    app.include_router(page_caches.changes)
     app.include_router(page_label.changes)
     app.include_router(health.router)
     for shown in (docs, html, people):

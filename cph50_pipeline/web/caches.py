@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from threading import Lock
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cph50_pipeline.defs.caches.documents import entry_document, health_document
+from cph50_pipeline.defs.caches.health import Finding as HealthFinding
 from cph50_pipeline.defs.caches.health import health
 from cph50_pipeline.defs.caches.live_entries import all_statuses
 from cph50_pipeline.defs.caches.metrics import collect, prometheus, rows
@@ -25,9 +26,12 @@ from cph50_pipeline.settings import Settings
 from cph50_pipeline.web.access import require_token
 from cph50_pipeline.web.answering import json_response
 from cph50_pipeline.web.context import Household
+from cph50_pipeline.web.page_caches import caches_page
 from cph50_pipeline.web.problems import ProblemError, documented
 
 _KEPT_SECONDS = 5.0
+_AT_WORK_SECONDS = 1.5
+_FINDINGS_SECONDS = 30.0
 _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 _log = logging.getLogger(__name__)
 
@@ -109,6 +113,19 @@ class Begun(BaseModel):
     refreshing: list[dict[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a refresh makes again.
+
+    Attributes:
+        entries: Type and key of each.
+        begun_at: UTC.
+    """
+
+    entries: tuple[tuple[str, str], ...]
+    begun_at: datetime
+
+
 class Caches:
     """What the routes share: the entries, looked at every few seconds at most, and the one refresh at work."""
 
@@ -119,6 +136,8 @@ class Caches:
         self._found: list[EntryStatus] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         self._running: Future[None] | None = None
+        self._order: Order | None = None
+        self._findings: tuple[float, list[HealthFinding]] | None = None
 
     def entries(self, now: datetime, *, fresh: bool = False) -> list[EntryStatus]:
         """The entries as they stand.
@@ -126,12 +145,29 @@ class Caches:
         Args:
             fresh: Whether they are looked at anew in any case.
         """
+        kept_seconds = _KEPT_SECONDS if self.order_at_work is None else _AT_WORK_SECONDS
         with self._lock:
-            if fresh or not self._found or monotonic() - self._looked_at > _KEPT_SECONDS:
+            if fresh or not self._found or monotonic() - self._looked_at > kept_seconds:
                 with open_instance(self._settings) as instance:
                     self._found = all_statuses(instance, self._settings, now)
                 self._looked_at = monotonic()
             return self._found
+
+    def findings(self, now: datetime) -> list[HealthFinding]:
+        """What is there and what is down, looked at every half minute at most."""
+        kept = self._findings
+        if kept is None or monotonic() - kept[0] > _FINDINGS_SECONDS:
+            with open_instance(self._settings) as instance:
+                kept = monotonic(), health(instance, self._settings, now)
+            self._findings = kept
+        return kept[1]
+
+    @property
+    def order_at_work(self) -> Order | None:
+        """What this server makes again just now; None when it does not."""
+        with self._lock:
+            is_at_work = self._running is not None and not self._running.done()
+            return self._order if is_at_work else None
 
     def refresh(self, wanted: Wanted, now: datetime) -> list[EntryStatus]:
         """Begin to make again what is wanted; gives what that is now.
@@ -145,7 +181,9 @@ class Caches:
             if self._running is not None and not self._running.done():
                 raise ProblemError(409, "A refresh is at work", remedy="Ask again when it is done")
             if due:
+                self._order = Order(tuple((entry.type, entry.key) for entry in due), now)
                 self._running = self._pool.submit(self._make_again, wanted)
+                self._looked_at = 0.0
         return due
 
     def _make_again(self, wanted: Wanted) -> None:
@@ -220,10 +258,10 @@ def sources_and_more(context: Household) -> Response:
 )
 def status(request: Request, context: Household) -> Response:
     """How everything that is built stands."""
-    documents = [entry_document(entry) for entry in _caches(request).entries(context.clock())]
     if "text/html" in request.headers.get("accept", ""):
-        return Response(_page(documents), media_type="text/html; charset=utf-8")
-    return json_response({"entries": documents})
+        return caches_page(request, context)
+    found = _caches(request).entries(context.clock())
+    return json_response({"entries": [entry_document(entry) for entry in found]})
 
 
 @changes.post(
@@ -241,19 +279,3 @@ def refresh(request: Request, context: Household, order: RefreshOrder) -> Respon
 def _caches(request: Request) -> Caches:
     caches: Caches = request.app.state.caches
     return caches
-
-
-_COLUMNS = ("type", "key", "fault", "stale", "built_at", "age_seconds", "size_bytes", "next_refresh", "error")
-
-
-def _page(documents: list[dict[str, Any]]) -> str:
-    def row(tag: str, cells: list[object]) -> str:
-        shown = ("" if cell is None else escape(str(cell)) for cell in cells)
-        return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in shown)}</tr>"
-
-    head = row("th", [name.replace("_", " ") for name in _COLUMNS])
-    body = "".join(row("td", [document[name] for name in _COLUMNS]) for document in documents)
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Caches</title>'
-        f"<h1>Caches</h1><table><thead>{head}</thead><tbody>{body}</tbody></table></html>\n"
-    )

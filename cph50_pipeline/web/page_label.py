@@ -61,7 +61,7 @@ changes = APIRouter(prefix="/forms", include_in_schema=False)
 
 TABS = ("review", "nameless", "labelled")
 OUTCOME = "/label/outcome"
-_LOOK_SECONDS = 3.0
+_LOOK_SECONDS = 2.0
 _MOST_AT_ONCE = 50
 _SESSION = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RUN = re.compile(r"[0-9a-f-]{36}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,8 +50,24 @@ def test_a_type_or_month_that_is_not_there_is_refused(client: httpx.Client, quer
 def test_the_status_is_a_page_for_browsers_and_json_for_programs(client: httpx.Client) -> None:
     page = client.get("/management/cache/status", headers={"Accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")
-    assert "<td>session_cache</td>" in page.text
+    assert 'data-type="session_cache"' in page.text
+    part = client.get("/management/cache/status", params={"part": "1"}, headers={"Accept": "text/html"})
+    assert part.text.lstrip().startswith('<div id="entries"')
     assert client.get("/management/cache/status").json()["entries"]
+
+
+def test_the_form_that_makes_again_is_for_those_who_signed_in(client: httpx.Client) -> None:
+    assert client.post("/forms/refresh", data={"type": "session_cache"}).status_code == 401
+    assert client.post("/forms/refresh", data={"type": "session_cache"}, headers=BEARER).status_code == 401
+    with httpx.Client(base_url=client.base_url, trust_env=False) as person:
+        person.post("/sign-in", data={"token": "right-token"})
+        assert person.post("/forms/refresh", data={"type": "session_cache"}).status_code == 403
+        shown = person.get("/management/cache/status", headers={"Accept": "text/html"}).text
+        csrf = re.search(r'name="csrf" value="([^"]+)"', shown)
+        assert csrf is not None
+        for fields in ({"type": "../etc"}, {"month": "2026-13"}, {"month": "1999-01"}):
+            refused = person.post("/forms/refresh", data={"csrf": csrf[1], **fields})
+            assert refused.status_code == 422
 
 
 def test_making_again_needs_the_token(client: httpx.Client) -> None:
