@@ -117,6 +117,7 @@ def test_every_type_that_is_built_has_a_title_of_its_own() -> None:
 
 def test_numbers_are_told_in_percent_and_seconds_with_a_verdict_in_words() -> None:
     share = measure("cph50_x_ratio", 0.987, "> 95%", True, "Runs")
-    assert (share.value, share.unit, share.words) == (pytest.approx(98.7), "%", ("good", "met"))
+    assert share.value == pytest.approx(98.7)
+    assert (share.unit, share.words) == ("%", ("good", "met"))
     assert measure("cph50_x_seconds", None, "< 3 s", None, "Takes").words == ("dim", "not known yet")
     assert measure("cph50_x_seconds", 9.0, "< 3 s", False, "Takes").words == ("bad", "missed")

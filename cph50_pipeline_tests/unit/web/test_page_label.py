@@ -1,0 +1,139 @@
+"""The forms of the label page: who may send them, what they refuse, and what a hostile name looks like there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cph50_pipeline.settings import Settings
+from cph50_pipeline.storage.files import DataRoot
+from cph50_pipeline_tests.unit.web.household import served, settings_in
+
+HTML = {"Accept": "text/html"}
+HOSTILE = "<script>alert(1)</script>‮" + "W" * 300
+FORMS = ("label", "group", "car", "train")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who signed in."""
+
+    client: httpx.Client
+    settings: Settings
+    csrf: str
+
+    def send(self, form: str, **fields: str) -> httpx.Response:
+        """Send a form of theirs."""
+        return self.client.post(f"/forms/{form}", data={"csrf": self.csrf, **fields})
+
+    @property
+    def cars(self) -> dict[str, dict[str, object]]:
+        """The household's cars as they are written."""
+        found = DataRoot(self.settings.data_root).read("vehicle_config.json") or b"{}"
+        return dict(json.loads(found).get("vehicles", {}))
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+    """Somebody who signed in at a household without sessions."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    settings = settings_in(tmp_path)
+    with served(settings) as client:
+        client.headers.update(HTML)
+        client.post("/sign-in", data={"token": "right-token"})
+        found = re.search(r'name="csrf" value="([^"]+)"', client.get("/docs").text)
+        assert found is not None
+        yield Person(client, settings, found[1])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_is_taken_without_signing_in_or_from_another_session(person: Person, form: str) -> None:
+    assert person.client.post(f"/forms/{form}", data={"csrf": "wrong"}).status_code == 403
+    assert person.client.get(f"/forms/{form}").status_code == 405
+    with httpx.Client(base_url=person.client.base_url, trust_env=False) as stranger:
+        bearer = {"Authorization": "Bearer right-token"}
+        assert stranger.post(f"/forms/{form}", data={"x": "y"}, headers=bearer).status_code == 401
+
+
+def test_a_household_without_sessions_has_a_page_that_says_so(person: Person) -> None:
+    page = person.client.get("/label")
+    assert page.status_code == 200
+    assert "Nothing wants a look" in page.text
+    assert "No car is known yet" in page.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"session_id": "1", "vehicle_id": "unknown"},
+        {"session_id": "../etc", "vehicle_id": "unknown"},
+        {"session_id": "1", "vehicle_id": "<b>"},
+        {"session_id": "1", "undo": "no json"},
+        {"session_id": "1", "undo": '{"vehicle_id": "nobody"}'},
+    ],
+)
+def test_a_label_that_cannot_be_is_refused_in_words(person: Person, fields: dict[str, str]) -> None:
+    refused = person.send("label", **fields)
+    assert refused.status_code in (404, 422)
+    assert "<h1>" in refused.text
+    assert not Path(person.settings.data_root, "session_vehicle_map.json").exists()
+
+
+def test_a_group_without_sessions_is_refused(person: Person) -> None:
+    assert person.send("group", vehicle_id="unknown", session_ids=" ../a ").status_code == 422
+
+
+def test_a_car_gets_an_id_made_of_its_name_and_is_shown_inert(person: Person) -> None:
+    before = {*person.cars}
+    for _ in range(2):
+        answer = person.send("car", nickname=HOSTILE, year="2024", first_day="2026-01-02")
+        assert answer.status_code == 303
+    [first, second] = sorted({*person.cars} - before)
+    assert (second, person.cars[first]["nickname"]) == (f"{first}_2", HOSTILE)
+    assert person.cars[first]["valid_periods"] == [{"from": "2026-01-02", "to": None}]
+    assert person.cars[first]["year"] == 2024
+    page = person.client.get(answer.headers["location"])
+    assert "was added" in page.text
+    assert "<script>alert" not in page.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"nickname": "  "},
+        {"nickname": "A", "year": "soon"},
+        {"nickname": "A", "efficiency_mi_per_kwh": "-3"},
+        {"nickname": "A", "first_day": "tomorrow"},
+    ],
+)
+def test_a_car_that_cannot_be_is_refused_and_nothing_is_written(
+    person: Person, fields: dict[str, str]
+) -> None:
+    before = person.cars
+    assert person.send("car", **fields).status_code == 422
+    assert person.cars == before
+
+
+@pytest.mark.parametrize(
+    "query", ["show=<b>", "session=<b>", "done=<b>&run=x", "trained=../x", "added=<b>", "nr=9999"]
+)
+def test_whatever_the_address_says_the_page_stands(person: Person, query: str) -> None:
+    page = person.client.get(f"/label?{query}")
+    assert page.status_code == 200
+    assert "<b>" not in page.text
+
+
+def test_labels_that_cannot_be_read_are_told_in_their_place(person: Person) -> None:
+    DataRoot(person.settings.data_root).write("session_vehicle_map.json", b'{"1": {"vehicle_id": 3}}')
+    page = person.client.get("/label")
+    assert page.status_code == 200
+    assert "Cannot be shown" in page.text
+    assert "session_vehicle_map.json" in page.text
