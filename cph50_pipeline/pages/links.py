@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal, Protocol
 from urllib.parse import urlencode
 
-from cph50_pipeline.pages.static_files import static_file
+from cph50_pipeline.pages.static_files import static_file, static_names
 
 Page = Literal["now", "history", "session", "power", "label", "caches"]
 _SERVED: Mapping[Page, str] = {
@@ -47,8 +47,8 @@ class ServedLinks:
         return False
 
     def asset(self, name: str) -> str:
-        """Named with its content's hash, so that browsers may keep it for ever."""
-        return f"/{ASSETS}/{name}?v={asset_version(name)}"
+        """In a folder of their version, so that browsers may keep them for ever, and scripts find each other in it."""
+        return f"/{ASSETS}/{assets_version()}/{name}"
 
     def page(self, page: Page, **query: str) -> str:
         """The page's route."""
@@ -104,7 +104,10 @@ class StaticLinks:
         return f"{at[:7]}.html#day-{at}" if is_day else f"{at}.html"
 
 
-@lru_cache(maxsize=64)
-def asset_version(name: str) -> str:
-    """What tells one content of a static file from another."""
-    return hashlib.sha256(static_file(name)).hexdigest()[:12]
+@lru_cache(maxsize=1)
+def assets_version() -> str:
+    """What tells these files that pages load from others."""
+    digest = hashlib.sha256()
+    for name in static_names():
+        digest.update(static_file(name))
+    return digest.hexdigest()[:12]

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Path as FromPath
 
 from cph50_pipeline.errors import NotFoundError
-from cph50_pipeline.pages.links import ASSETS, Page, ServedLinks, asset_version
+from cph50_pipeline.pages.links import ASSETS, Page, ServedLinks, assets_version
 from cph50_pipeline.pages.rendering import render
 from cph50_pipeline.pages.static_files import MEDIA_TYPES, static_file, static_names
 from cph50_pipeline.web.context import Context
@@ -50,14 +50,19 @@ def html_page(
     return Response(data, status, headers, media_type="text/html")
 
 
-@router.get(f"/{ASSETS}/{{name}}")
+@router.get(f"/{ASSETS}/{{version}}/{{name}}")
 async def asset(
-    request: Request, name: Annotated[str, FromPath(pattern=r"^[a-z0-9_-]+\.(css|js|svg)$")], v: str = ""
+    request: Request,
+    version: str,
+    name: Annotated[str, FromPath(pattern=r"^[a-z0-9_-]+\.(css|js|svg)$")],
 ) -> Response:
-    """A style, script or picture; under the version that pages name it is always the same."""
+    """A style, script or picture; in the folder that pages name it is always the same."""
     if name not in static_names():
         raise NotFoundError(f"There is no {ASSETS}/{name}")
-    headers = {"Cache-Control": _KEPT if v == asset_version(name) else "no-cache", "Vary": "Accept-Encoding"}
+    headers = {
+        "Cache-Control": _KEPT if version == assets_version() else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
     data = static_file(name)
     if _takes_packed(request):
         data, headers["Content-Encoding"] = _packed(name), "gzip"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import get_args
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cph50_pipeline.pages.links import Page, ServedLinks, StaticLinks, asset_version
-from cph50_pipeline.pages.static_files import static_names
+from cph50_pipeline.pages.links import Page, ServedLinks, StaticLinks
+from cph50_pipeline.pages.static_files import static_file, static_names
 
 SITE = "https://someone.example/data/site/"
 
@@ -32,10 +33,11 @@ def test_what_is_empty_is_left_out_of_a_query() -> None:
     assert ServedLinks().page("history", at="", car="") == "/history"
 
 
-def test_a_served_file_has_another_address_when_it_holds_something_else() -> None:
-    versions = {name: asset_version(name) for name in static_names()}
-    assert len(set(versions.values())) == len(versions)
-    assert ServedLinks().asset("style.css") == f"/assets/style.css?v={versions['style.css']}"
+def test_served_files_are_in_one_folder_that_is_named_by_what_they_hold() -> None:
+    held = hashlib.sha256(b"".join(map(static_file, static_names()))).hexdigest()[:12]
+    assert {ServedLinks().asset(name) for name in static_names()} == {
+        f"/assets/{held}/{name}" for name in static_names()
+    }
 
 
 @pytest.mark.parametrize(
