@@ -28,9 +28,10 @@ from cph50_pipeline.pages.now import (
     published_meter_views,
     session_start,
 )
+from cph50_pipeline.pages.power import main_meter
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.power.data_points import PATHS, read
-from cph50_pipeline.power.meters import CANONICAL_UNITS, CHARGER
+from cph50_pipeline.power.meters import CANONICAL_UNITS
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.documents import load_json
 from cph50_pipeline.vehicles.config import VehicleConfig
@@ -152,7 +153,7 @@ class Dashboard:
         if not points:
             return []
         config = self.store.meters(self.settings.power_interval_seconds)
-        main = CHARGER if config.main_power in points[-1] else config.main_power
+        main = main_meter(points, config)
         units = {  # what a counter stands at is not in the file
             id_: CANONICAL_UNITS[meter.quantity]
             for id_, meter in config.meters.items()

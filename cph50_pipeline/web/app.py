@@ -26,6 +26,7 @@ from cph50_pipeline.web import (
     page_history,
     page_label,
     page_now,
+    page_power,
     people,
     power,
     sessions,
@@ -102,6 +103,7 @@ def _add_routes(app: FastAPI) -> None:
         page_label,
         page_history,
         page_now,
+        page_power,
     ):
         app.include_router(module.router, dependencies=[Depends(require_reader)])
     app.include_router(vehicles.changes)
