@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from statistics import median
 from zoneinfo import ZoneInfo
@@ -230,8 +230,8 @@ def choices(
     candidates: Sequence[str], cars: Mapping[str, Car], suggestion: str | None, label: str | None
 ) -> tuple[Choice, ...]:
     """An answer a car that was there, in their order everywhere, and that it was none of them."""
-    unknown = Car(UNKNOWN_VEHICLE, NONE_OF_OURS, cars[UNKNOWN_VEHICLE].color)
-    offered = [*(cars[id_] for id_ in cars if id_ in candidates), unknown]
+    ids = [*(id_ for id_ in cars if id_ in candidates), UNKNOWN_VEHICLE]
+    offered = [said_car(id_, cars) for id_ in ids]
     return tuple(
         Choice(
             key=str(place) if place <= 9 else "",
@@ -288,6 +288,17 @@ def typical_power(sessions: Sequence[Points]) -> list[tuple[float, float | None]
         found.append((minute, round(median(values), 3)))
         minute += _STEP_MINUTES
     return found
+
+
+def car_named(vehicle_id: str, cars: Mapping[str, Car]) -> Car:
+    """A car by its id; one that is not configured any more is called by it."""
+    return cars.get(vehicle_id) or Car(vehicle_id, vehicle_id, cars[UNKNOWN_VEHICLE].color)
+
+
+def said_car(vehicle_id: str, cars: Mapping[str, Car]) -> Car:
+    """The same as a person says it: who says "unknown" says that it was none of the household's."""
+    car = car_named(vehicle_id, cars)
+    return replace(car, name=NONE_OF_OURS) if vehicle_id == UNKNOWN_VEHICLE else car
 
 
 def author(label: Label) -> str:

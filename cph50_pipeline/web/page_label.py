@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.defs.due_months import without_gaps
 from cph50_pipeline.defs.editing_cars import edit_cars
 from cph50_pipeline.defs.labelling import (
@@ -35,6 +34,7 @@ from cph50_pipeline.pages.labels import (
     Stay,
     Word,
     by_name,
+    car_named,
     card,
     counts,
     examples_of,
@@ -43,6 +43,7 @@ from cph50_pipeline.pages.labels import (
     is_waiting,
     learned,
     objection,
+    said_car,
 )
 from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.pages.troubles import Trouble
@@ -275,8 +276,8 @@ def _outcome(
                 session_id=session_id,
                 start=stored.start.astimezone(context.settings.zone),
                 month=date.fromisoformat(f"{stored.month}-01"),
-                said=None if label is None else _car(cars, label.vehicle_id),
-                in_force=None if named is None else _car(cars, named.vehicle_id),
+                said=None if label is None else said_car(label.vehicle_id, cars),
+                in_force=None if named is None else car_named(named.vehicle_id, cars),
                 remark="" if named is None else by_name(objection(named), cars),
             )
         )
@@ -317,10 +318,6 @@ def _cars(context: Context, history: LabelHistory | None) -> dict[str, Car]:
     return cars_of(
         Store.of(context.settings).vehicles(), (one.named.classification.vehicle_id for one in stays)
     )
-
-
-def _car(cars: Mapping[str, Car], vehicle_id: str) -> Car:
-    return cars.get(vehicle_id) or Car(vehicle_id, vehicle_id, cars[UNKNOWN_VEHICLE].color)
 
 
 def _read(form: Mapping[str, str]) -> NewLabel:
