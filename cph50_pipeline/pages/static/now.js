@@ -23,9 +23,7 @@ function sentBy(part) {
 }
 
 function swap(html) {
-  const sent = document.createElement("template");
-  sent.innerHTML = html;
-  const part = sent.content.getElementById("live");
+  const part = new DOMParser().parseFromString(html, "text/html").getElementById("live");
   if (!part) return;
   const now = sentBy(part);
   const old = document.getElementById("live");

@@ -11,7 +11,18 @@ const BUTTONS = { in: 0.5, out: 2 };
 const charts = new Map();
 let all = null; // The whole of what may be shown: [first, last], Unix seconds.
 let view = null;
-let moving = false;
+let dragged = null; // The picture over which somebody drags; the others follow by themselves.
+let waiting = null;
+const seen = new Set(); // The meters whose pictures are on the screen.
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const id = target.parentElement.dataset.meter;
+    if (isIntersecting) {
+      seen.add(id);
+      if (view) follow(id);
+    } else seen.delete(id);
+  }
+}, { rootMargin: "100px" });
 
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -44,11 +55,24 @@ function show(range) {
   const next = clamped(range);
   if (view && Math.abs(next[0] - view[0]) < 0.5 && Math.abs(next[1] - view[1]) < 0.5) return;
   view = next;
-  moving = true;
-  for (const chart of charts.values()) chart.setScale("x", { min: view[0], max: view[1] });
-  moving = false;
-  tellShown();
-  wantMonths();
+  // Once a frame, and only what is on the screen: a year of many meters moves smoothly.
+  waiting ??= requestAnimationFrame(() => {
+    waiting = null;
+    for (const id of seen) follow(id);
+    tellShown();
+    wantMonths();
+  });
+}
+
+// Let a meter's picture show what is shown now.
+function follow(id) {
+  const chart = charts.get(id);
+  const isNew = fine.changed.delete(id);
+  if (!isNew && chart.scales.x.min === view[0] && chart.scales.x.max === view[1]) return;
+  chart.batch(() => {
+    if (isNew) chart.setData([fine.at, fine.values.get(id)], false);
+    chart.setScale("x", { min: view[0], max: view[1] });
+  });
 }
 
 let telling = null;
@@ -115,8 +139,12 @@ function made(figure, meter, data) {
     width: holder.clientWidth,
     height: HEIGHT,
     tzDate: (second) => window.uPlot.tzDate(new Date(second * 1000), zone),
-    cursor: { sync: { key: "power" }, drag: { x: true, y: false, setScale: true }, bind: {
-      mousedown: (own, target, handle) => (event) => { if (!event.shiftKey) handle(event); },
+    cursor: { sync: { key: "power" }, drag: { x: true, y: false, setScale: false }, bind: {
+      mousedown: (own, target, handle) => (event) => {
+        if (event.shiftKey) return;
+        dragged = meter.id;
+        handle(event);
+      },
       dblclick: () => () => show(all),
     } },
     legend: { live: true },
@@ -137,13 +165,17 @@ function made(figure, meter, data) {
     ],
     hooks: {
       drawClear: [drawBands(meter.bands)],
-      setScale: [(own, key) => {
-        if (key === "x" && !moving && all) show([own.scales.x.min, own.scales.x.max]);
+      setSelect: [(own) => {
+        const { left, width } = own.select;
+        if (width <= 0) return;
+        if (dragged === meter.id) show([own.posToVal(left, "x"), own.posToVal(left + width, "x")]);
+        own.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
       }],
     },
   }, data, holder);
-  figure.querySelector("svg").remove();
+  figure.querySelector("svg")?.remove();
   charts.set(meter.id, chart);
+  watcher.observe(holder);
   listen(holder, chart);
   new ResizeObserver(() => {
     if (holder.clientWidth && Math.abs(holder.clientWidth - chart.width) > 1) chart.setSize({ width: holder.clientWidth, height: HEIGHT });
@@ -204,7 +236,7 @@ function listen(holder, chart) {
 }
 
 // A year of five minutes: a month is asked for when it comes into view, and stands from then on.
-const fine = { months: new Map(), at: [], values: new Map(), meters: [] };
+const fine = { months: new Map(), at: [], values: new Map(), changed: new Set() };
 
 function monthSpan(month) {
   // A day more on each side, whatever the zone: what is asked for too early is only asked for earlier.
@@ -242,16 +274,10 @@ function fill(month) {
       if (value !== null && at >= 0 && at < column.length) column[at] = value;
     });
   }
+  for (const id of fine.values.keys()) fine.changed.add(id);
   drawing ??= requestAnimationFrame(() => {
     drawing = null;
-    moving = true;
-    for (const meter of fine.meters) {
-      charts.get(meter.id).batch(() => {
-        charts.get(meter.id).setData([fine.at, fine.values.get(meter.id)], false);
-        charts.get(meter.id).setScale("x", { min: view[0], max: view[1] });
-      });
-    }
-    moving = false;
+    for (const id of seen) follow(id);
   });
 }
 
@@ -262,7 +288,6 @@ function fineColumns(document_) {
   const begin = Math.floor(first / STEP_SECONDS) * STEP_SECONDS;
   const length = Math.ceil((document_.last + DAY_SECONDS - begin) / STEP_SECONDS);
   fine.at = Array.from({ length }, (_, number_) => begin + number_ * STEP_SECONDS);
-  fine.meters = document_.meters;
   for (const meter of document_.meters) fine.values.set(meter.id, new Array(length).fill(null));
 }
 
@@ -277,12 +302,10 @@ async function begin() {
   if (range === "fine") fineColumns(document_);
   const ats = range === "fine" ? [fine.at] : document_.meters.map((meter) => meter.at);
   const ends = [Math.min(...ats.map((at) => at[0])), Math.max(...ats.map((at) => at[at.length - 1]), document_.last)];
-  moving = true;
   for (const figure of pictures.querySelectorAll("figure[data-meter]")) {
     const meter = document_.meters.find((one) => one.id === figure.dataset.meter);
     if (meter) made(figure, meter, range === "fine" ? [fine.at, fine.values.get(meter.id)] : [meter.at, meter.value]);
   }
-  moving = false;
   all = ends;
   show(range === "fine" ? [document_.last - FIRST_SHOWN_DAYS * DAY_SECONDS, document_.last] : all);
   document.getElementById("zooming").hidden = false;
