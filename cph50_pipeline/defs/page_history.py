@@ -6,7 +6,7 @@ A file that cannot be read is told, and the rest is given.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,8 +20,8 @@ from cph50_pipeline.civil_time import shift_month
 from cph50_pipeline.defs.month_files import CACHE, CLASSIFICATIONS, SAMPLES, SLOTS, MonthFile
 from cph50_pipeline.defs.store import VEHICLES_FILE, Store
 from cph50_pipeline.errors import Cph50Error, NotFoundError
-from cph50_pipeline.pages.history import UNIT, HistoryInputs, Quarter
-from cph50_pipeline.pages.periods import Period, months_to_read
+from cph50_pipeline.pages.history import UNIT, Draw, HistoryInputs
+from cph50_pipeline.pages.periods import Period, edges_ms, months_to_read
 from cph50_pipeline.pages.session import SessionInputs, Version, shown
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.storage.tables import load_table
@@ -29,6 +29,8 @@ from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.config import VehicleConfig
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from cph50_pipeline.defs.histories import SessionVersion
     from cph50_pipeline.storage.published import Commit
 
@@ -46,13 +48,13 @@ def history_inputs(store: Store, period: Period, *, with_curves: bool = False) -
     stored = reading.stored_months()
     there = [month for month in months if month in stored]
     records = [one for month in there for one in reading.month(CACHE, month) or ()]
-    quarters = [one for month in there for one in reading.quarters(month)]
+    slots = [one for month in there if (one := reading.slots(month)) is not None]
     named = [one for month in there for one in reading.month(CLASSIFICATIONS, month) or ()]
     readings = [reading.month(SAMPLES, month) or {} for month in there] if with_curves else []
     return HistoryInputs(
         config=reading.vehicles(),
         records=tuple(records),
-        quarters=tuple(quarters),
+        draws=_draws(slots, period, store.zone),
         classifications={one.session_id: one for one in named},
         readings={session_id: rows for by_session in readings for session_id, rows in by_session.items()},
         stored_months=stored,
@@ -127,9 +129,9 @@ class _Reading:
         """The months that have sessions or energy, by the names of the files alone."""
         return self.tried(lambda: _stored_months(self._store), tuple[str, ...]())
 
-    def quarters(self, month: str) -> list[Quarter]:
-        """A month's quarter hours; none where there are none, or they cannot be read."""
-        return self.tried(lambda: _quarters(self._store, month), list[Quarter]())
+    def slots(self, month: str) -> pa.Table | None:
+        """A month's quarter hours; None where there are none, or they cannot be read."""
+        return self.tried(lambda: _slots(self._store, month), None)
 
     def month(self, file: MonthFile, month: str) -> Any:
         """A month's file; None where there is none, or it cannot be read."""
@@ -150,26 +152,50 @@ def _stored_months(store: Store) -> tuple[str, ...]:
     return tuple(sorted({*store.stored_months(CACHE), *store.stored_months(SLOTS)}))
 
 
-def _quarters(store: Store, month: str) -> list[Quarter]:
-    """A month's quarter hours, by columns: a tenth of the time that whole slots take."""
-    import pyarrow as pa
-
+def _slots(store: Store, month: str) -> pa.Table | None:
+    """A month's quarter hours as columns; None where there are none."""
     path = SLOTS.path(month)
     data = store.root.read(path)
-    if data is None:
-        return []
-    table = load_table(data, slots_schema(), path)
-    starts = table.column("slot_start").cast(pa.int64())
-    names = (table.column(name).to_pylist() for name in ("session_id", "vehicle_id"))
-    amounts = (table.column(name).to_pylist() for name in ("energy_kwh", "cost"))
-    return [
-        Quarter(
-            session_id, vehicle_id, start, round(energy * UNIT), None if cost is None else round(cost * UNIT)
+    return None if data is None else load_table(data, slots_schema(), path)
+
+
+def _draws(months: Sequence[pa.Table], period: Period, zone: ZoneInfo) -> tuple[Draw, ...]:
+    """What sessions drew by part of a period, of its quarter hours: ten years of these are a hundred thousand.
+
+    Each is rounded to whole millionths before they are added up: so the sums are exact, however they are cut.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not months:
+        return ()
+    slots = pa.concat_tables(months)
+    starts = slots.column("slot_start").cast(pa.int64())
+    cost = pc.fill_null(slots.column("cost"), 0.0)
+    amounts = [np.rint(one.to_numpy() * UNIT).astype(np.int64) for one in (slots.column("energy_kwh"), cost)]
+    sums = (
+        pa.table(
+            {
+                "session_id": slots.column("session_id"),
+                "vehicle_id": slots.column("vehicle_id"),
+                "part": np.searchsorted(edges_ms(period, zone), starts.to_numpy(), side="right"),
+                "is_costed": slots.column("cost").is_valid(),
+                "start": starts,
+                "energy": amounts[0],
+                "cost": amounts[1],
+            }
         )
-        for session_id, vehicle_id, start, energy, cost in zip(
-            *names, starts.to_pylist(), *amounts, strict=True
+        .group_by(["session_id", "vehicle_id", "part", "is_costed"], use_threads=False)
+        .aggregate([("start", "min"), ("energy", "sum"), ("cost", "sum")])
+    )
+    names = ("session_id", "vehicle_id", "start_min", "energy_sum", "cost_sum", "is_costed")
+    return tuple(
+        Draw(session_id, vehicle_id, start, energy, cost if is_costed else None)
+        for session_id, vehicle_id, start, energy, cost, is_costed in zip(
+            *(sums.column(name).to_pylist() for name in names), strict=True
         )
-    ]
+    )
 
 
 def _found(

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from cph50_pipeline.charging.cache import HOME, CacheRecord
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
 from cph50_pipeline.charging.sessions import FLAGS
-from cph50_pipeline.civil_time import month_of, to_epoch_ms
+from cph50_pipeline.civil_time import to_epoch_ms
 from cph50_pipeline.pages.cars import Car, cars_of
 from cph50_pipeline.pages.charts import BarChart, Bucket, Curve, curve, stacked_bars
 from cph50_pipeline.pages.links import Links
@@ -59,13 +59,13 @@ _TAB_WORDS: Mapping[View, str] = {"day": "Day", "month": "Month", "year": "Year"
 
 
 @dataclass(frozen=True, slots=True)
-class Quarter:
-    """What a session drew in a quarter of an hour.
+class Draw:
+    """What a session drew in a quarter of an hour, or in several that lie in one part of a period.
 
     Attributes:
-        start_ms: When it begins, in Unix milliseconds.
+        start_ms: When the first of them begins, in Unix milliseconds.
         energy: In millionths of kWh.
-        cost: In millionths of the account's currency; None where it is not known.
+        cost: In millionths of the account's currency; None where it is not known of any of them.
     """
 
     session_id: str
@@ -80,7 +80,7 @@ class HistoryInputs:
     """What is stored of a period; its first sessions may have begun in the month before.
 
     Attributes:
-        quarters: All quarter hours of the sessions that are read, also those outside the period.
+        draws: All that the sessions drew that are read, also outside the period.
         readings: By session, where curves are wanted.
         stored_months: The months of which anything is stored, in order.
         troubles: What could not be read.
@@ -88,7 +88,7 @@ class HistoryInputs:
 
     config: VehicleConfig = field(default_factory=VehicleConfig)
     records: tuple[CacheRecord, ...] = ()
-    quarters: tuple[Quarter, ...] = ()
+    draws: tuple[Draw, ...] = ()
     classifications: Mapping[str, Classification] = field(default_factory=dict)
     readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
     stored_months: tuple[str, ...] = ()
@@ -182,7 +182,6 @@ class SessionRow:
         energy_kwh: In the period; None where nothing tells.
         whole_kwh: Of the whole session, where that is another; else None.
         cost: In the period; None where it is not known.
-        words: What a text is looked for in, in lower case.
         curve: Its power, where curves are wanted.
     """
 
@@ -199,14 +198,27 @@ class SessionRow:
     cost: float | None
     peak_kw: float | None
     flags: tuple[Flag, ...]
-    address: str
-    words: str
     curve: Curve | None = None
 
     @property
     def day(self) -> date:
         """The civil day on which it began."""
         return self.start.date()
+
+    @property
+    def month(self) -> str:
+        """The key of the month in which it began, whose files have it."""
+        return self.start.strftime("%Y-%m")
+
+    @property
+    def words(self) -> str:
+        """What a text is looked for in, in lower case."""
+        start = self.start.isoformat(" ", "minutes")[: len("2026-01-07 18:04")]
+        words = [self.car.name, self.car.vehicle_id, self.session_id, start, self.named_by]
+        words += [flag.word for flag in self.flags]
+        if self.needs_review:
+            words.append("needs review")
+        return " ".join(words).casefold()
 
     @property
     def named_by(self) -> str:
@@ -332,17 +344,18 @@ def history_view(
     wanted = wanted or Wanted()
     tally = Tally.of(inputs, period, zone, wanted.vehicles)
     cars = tally.cars_in_order()
-    sessions = _sorted(_rows(inputs, tally, zone, links), wanted)
-    listed = [row for row in sessions if wanted.text.casefold() in row.words]
+    sessions = _sorted(_rows(inputs, tally, zone), wanted)
+    text = wanted.text.casefold()
+    listed = [row for row in sessions if text in row.words] if text else sessions
     address = _Addresses(links, wanted)
     size = page_size or max(1, len(listed))
     page = min(wanted.page, max(1, -(-len(listed) // size)))
-    rows = _part_rows(tally, cars, address)
+    rows = _part_rows(tally, cars, address, _told_of(inputs.stored_months, today))
     return HistoryView(
         period=period,
         wanted=wanted,
         query={**period.query, **wanted.query},
-        tabs=_tabs(period, today, address),
+        tabs=_tabs(period, _day_to_choose(period, inputs.stored_months, today), address),
         years=_years(inputs.stored_months, period, today, address),
         previous=address.way(_stored_before(period, inputs.stored_months)),
         next=address.way(_stored_after(period, inputs.stored_months, today)),
@@ -400,14 +413,14 @@ class Tally:
         start, end = period.bounds(zone)
         first_ms, end_ms = to_epoch_ms(start), to_epoch_ms(end)
         car_of = {record.session_id: record.vehicle_id for record in inputs.records}
-        car_of |= {quarter.session_id: quarter.vehicle_id for quarter in inputs.quarters}
+        car_of |= {draw.session_id: draw.vehicle_id for draw in inputs.draws}
         energy: dict[tuple[int, str], int] = defaultdict(int)
         cost: dict[tuple[int, str], int] = defaultdict(int)
         uncosted: dict[str, int] = defaultdict(int)
         in_period: dict[str, int] = defaultdict(int)
         cost_in_period: dict[str, int] = defaultdict(int)
         whole: dict[str, int] = defaultdict(int)
-        for one in inputs.quarters:
+        for one in inputs.draws:
             whole[one.session_id] += one.energy
             if not first_ms <= one.start_ms < end_ms or (vehicles and one.vehicle_id not in vehicles):
                 continue
@@ -486,33 +499,24 @@ class _Addresses:
         return self.links.page("history", **{**period.query, **self.wanted.query, **changes})
 
 
-def _rows(inputs: HistoryInputs, tally: Tally, zone: ZoneInfo, links: Links) -> list[SessionRow]:
+def _rows(inputs: HistoryInputs, tally: Tally, zone: ZoneInfo) -> list[SessionRow]:
     return [
-        _row(record, inputs, tally, zone, links)
-        for record in inputs.records
-        if record.session_id in tally.counted
+        _row(record, inputs, tally, zone) for record in inputs.records if record.session_id in tally.counted
     ]
 
 
-def _row(
-    record: CacheRecord, inputs: HistoryInputs, tally: Tally, zone: ZoneInfo, links: Links
-) -> SessionRow:
+def _row(record: CacheRecord, inputs: HistoryInputs, tally: Tally, zone: ZoneInfo) -> SessionRow:
     id_ = record.session_id
     car = tally.cars[tally.car_of[id_]]
     said = inputs.classifications.get(id_)
     start = record.session_start_time.astimezone(zone)
     end = None if record.session_end_time is None else record.session_end_time.astimezone(zone)
-    flags = flags_of(record)
     energy, whole, cost = tally.in_period.get(id_), tally.whole.get(id_), tally.cost_in_period.get(id_)
     if whole is None and record.energy_kwh == 0:
         energy = 0  # nothing was drawn, so there is no quarter hour to tell it
     elif whole is not None:
         energy = energy or 0
     labeled_by = None if said is None else said.labeled_by
-    words = [car.name, car.vehicle_id, id_, f"{start:%Y-%m-%d %H:%M}", NAMED_BY.get(labeled_by, "")]
-    words += [flag.word for flag in flags]
-    if said is not None and said.needs_review:
-        words.append("needs review")
     readings = inputs.readings.get(id_)
     return SessionRow(
         session_id=id_,
@@ -527,9 +531,7 @@ def _row(
         duration_seconds=record.session.duration_seconds,
         cost=None if cost is None else cost / UNIT,
         peak_kw=record.session.peak_power_kw,
-        flags=flags,
-        address=links.page("session", id=id_, month=month_of(record.session_start_time, zone)),
-        words=" ".join(words).casefold(),
+        flags=flags_of(record),
         curve=_curve(readings) if readings else None,
     )
 
@@ -570,16 +572,31 @@ def _headings(period: Period, address: _Addresses) -> tuple[Heading, ...]:
     return tuple(made)
 
 
-def _part_rows(tally: Tally, cars: Sequence[Car], address: _Addresses) -> tuple[PartRow, ...]:
+def _told_of(stored_months: Sequence[str], today: date) -> tuple[date, date] | None:
+    """The first and the last day of which there is something to show; None while nothing is stored."""
+    if not stored_months:
+        return None
+    return month_period(stored_months[0]).first, max(today, month_period(stored_months[-1]).first)
+
+
+def _part_rows(
+    tally: Tally, cars: Sequence[Car], address: _Addresses, told_of: tuple[date, date] | None
+) -> tuple[PartRow, ...]:
     made = []
     for place, part in enumerate(tally.parts):
         drawn = [tally.energy.get((place, car.vehicle_id), 0) for car in cars]
         costs = [cost for car in cars if (cost := tally.cost.get((place, car.vehicle_id))) is not None]
         is_day = part.period is not None and part.period.view == "day"
+        is_told = (
+            part.period is not None
+            and told_of is not None
+            and part.period.last >= told_of[0]
+            and part.period.first <= told_of[1]
+        )
         made.append(
             PartRow(
                 title=part.title,
-                address=None if part.period is None else address.to(part.period),
+                address=address.to(part.period) if part.period is not None and is_told else None,
                 day=part.period.first if part.period is not None and is_day else None,
                 energies_kwh=tuple(one / UNIT for one in drawn),
                 energy_kwh=sum(drawn) / UNIT,
@@ -609,20 +626,26 @@ def _choices(tally: Tally, wanted: Wanted) -> tuple[CarChoice, ...]:
     return tuple(CarChoice(car, car.vehicle_id in wanted.vehicles) for car in every)
 
 
-def _tabs(period: Period, today: date, address: _Addresses) -> tuple[Choice, ...]:
+def _day_to_choose(period: Period, stored_months: Sequence[str], today: date) -> date:
+    """The day that a person means who looks closer: today, else one of the newest month that has anything."""
+    if period.first <= today <= period.last:
+        return today
+    inside = [month for month in stored_months if month in period.months]
+    return max(period.first, month_period(inside[-1]).first) if inside else today
+
+
+def _tabs(period: Period, chosen: date, address: _Addresses) -> tuple[Choice, ...]:
     kept: tuple[View, ...] = ("month", "year") if address.links.is_static else VIEWS
     return tuple(
-        Choice(view, _TAB_WORDS[view], address.to(period.seen_as(view, today)), view == period.view)
+        Choice(view, _TAB_WORDS[view], address.to(period.seen_as(view, chosen)), view == period.view)
         for view in kept
     )
 
 
 def _years(months: Sequence[str], period: Period, today: date, address: _Addresses) -> tuple[Choice, ...]:
     years = sorted({month[:4] for month in months}, reverse=True)
-    return tuple(
-        Choice(year, year, address.to(_year(year)), year in (period.months[0][:4], period.months[-1][:4]))
-        for year in years
-    )
+    chosen = {f"{day:%Y}" for day in (period.first, period.last)}
+    return tuple(Choice(year, year, address.to(_year(year)), year in chosen) for year in years)
 
 
 def _year(year: str) -> Period:
@@ -643,8 +666,9 @@ def _stored_after(period: Period, months: Sequence[str], today: date) -> Period 
 
 
 def _nearest(months: Sequence[str], period: Period, address: _Addresses) -> Way | None:
-    earlier = [month for month in months if month < period.months[0]]
-    later = [month for month in months if month > period.months[-1]]
+    first, *_, last = (period.months[0], *period.months)
+    earlier = [month for month in months if month < first]
+    later = [month for month in months if month > last]
     found = earlier[-1:] or later[:1]
     return address.way(month_period(found[0])) if found else None
 

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from cph50_pipeline.civil_time import day_start, from_epoch_ms, month_range, shift_month
+from cph50_pipeline.civil_time import day_start, from_epoch_ms, month_range, shift_month, to_epoch_ms
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.power.buckets import edges
 
@@ -148,6 +148,12 @@ def parts(period: Period, zone: ZoneInfo) -> tuple[Part, ...]:
     if period.grain == "day":
         return _days(period, zone)
     return tuple(_month(period, month, zone) for month in period.months)
+
+
+def edges_ms(period: Period, zone: ZoneInfo) -> tuple[int, ...]:
+    """Where a period and its parts begin and end, in order, in Unix milliseconds."""
+    bounds = period.bounds(zone)
+    return tuple(sorted({to_epoch_ms(at) for at in (*bounds, *(part.start for part in parts(period, zone)))}))
 
 
 def period_asked(query: Mapping[str, str], today: date) -> Period:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.model import Reading
-from cph50_pipeline.pages.history import HistoryInputs, Quarter
+from cph50_pipeline.pages.history import Draw, HistoryInputs
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.config import VehicleConfig
 
@@ -40,10 +40,10 @@ class Charge:
     is_open: bool = False
 
     @property
-    def drawn(self) -> list[Quarter]:
+    def drawn(self) -> list[Draw]:
         first = int(self.start.timestamp() * 1000) // QUARTER_MS * QUARTER_MS
         return [
-            Quarter(self.session_id, self.vehicle_id, first + number * QUARTER_MS, self.energy, self.cost)
+            Draw(self.session_id, self.vehicle_id, first + number * QUARTER_MS, self.energy, self.cost)
             for number in range(self.quarters)
         ]
 
@@ -103,7 +103,7 @@ def inputs_of(charges: Sequence[Charge], config: VehicleConfig = CARS) -> Histor
     return HistoryInputs(
         config=config,
         records=tuple(one.record for one in charges),
-        quarters=tuple(quarter for one in charges for quarter in one.drawn),
+        draws=tuple(draw for one in charges for draw in one.drawn),
         classifications={one.session_id: one.classification for one in charges},
         readings={one.session_id: one.readings for one in charges},
         stored_months=tuple(sorted({one.start.astimezone(LA).strftime("%Y-%m") for one in charges})),

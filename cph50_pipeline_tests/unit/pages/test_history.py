@@ -150,7 +150,7 @@ def test_a_session_without_energy_is_listed_on_its_start_and_one_whose_energy_no
 ):
     start = datetime(2026, 1, 7, 20, tzinfo=UTC)
     empty, lost = Charge("1", start, 0, 0), Charge("2", start, 8, 1_000_000)
-    inputs = replace(inputs_of([empty, lost]), quarters=())
+    inputs = replace(inputs_of([empty, lost]), draws=())
     view = history_view(inputs, containing("day", date(2026, 1, 7)), ServedLinks(), LA, TODAY)
     assert {row.session_id: row.energy_kwh for row in view.rows} == {"1": 0.0, "2": None}
     assert view.total.sessions == 2

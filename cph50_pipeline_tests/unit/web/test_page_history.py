@@ -6,13 +6,20 @@ import csv
 import io
 import re
 import subprocess
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cph50_pipeline.civil_time import to_epoch_ms
+from cph50_pipeline.defs.page_history import history_inputs
+from cph50_pipeline.defs.store import Store
+from cph50_pipeline.pages.history import UNIT, Draw, Tally
+from cph50_pipeline.pages.periods import Period, containing
 from cph50_pipeline.settings import Settings
-from cph50_pipeline_tests.unit.web.household import TIDE, served, settings_in, store_stays
+from cph50_pipeline_tests.unit.web.household import EMBER, TIDE, Stay, served, settings_in, store_stays
 
 HTML = {"Accept": "text/html"}
 
@@ -49,6 +56,52 @@ def test_the_page_says_what_the_api_says(api: httpx.Client) -> None:
     for month in ("2025-12", "2026-01"):
         of_month = sum(row["energy_kwh"] for row in rows if row["period"] == month)
         assert figure(page(api, f"/history?at={month}"), "energy") == pytest.approx(of_month)
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        containing("day", date(2026, 1, 1)),
+        containing("month", date(2026, 1, 1)),
+        containing("year", date(2025, 1, 1)),
+        Period("range", date(2025, 12, 30), date(2026, 2, 3)),
+        Period("range", date(2025, 12, 31), date(2026, 3, 30)),
+    ],
+)
+def test_what_is_read_by_parts_is_to_the_millionth_what_its_quarter_hours_say(
+    tmp_path: Path, period: Period
+) -> None:
+    settings = settings_in(tmp_path)
+    begin = datetime(2025, 12, 30, 3, tzinfo=UTC)
+    stays = [
+        Stay(
+            f"{n}",
+            begin + timedelta(hours=7 * n),
+            17 * n + 1,
+            n / 7,
+            (EMBER, TIDE)[n % 2],
+            (n / 3, None)[n % 5 == 0],
+        )
+        for n in range(120)
+    ]
+    store_stays(settings, stays)
+    by_part = history_inputs(Store.of(settings), period)
+    read = {draw.session_id for draw in by_part.draws}
+    every = [slot for stay in stays if stay.session_id in read for slot in stay.slots]
+    by_quarter = tuple(
+        Draw(
+            slot.session_id,
+            slot.vehicle_id,
+            to_epoch_ms(slot.slot_start),
+            round(slot.energy_kwh * UNIT),
+            None if slot.cost is None else round(slot.cost * UNIT),
+        )
+        for slot in every
+    )
+    assert len(by_part.draws) < len(by_quarter)
+    assert Tally.of(by_part, period, settings.zone) == Tally.of(
+        replace(by_part, draws=by_quarter), period, settings.zone
+    )
 
 
 def test_bars_of_the_picture_sum_to_the_table(api: httpx.Client) -> None:
