@@ -246,7 +246,7 @@ class _Year:
         self._commit("power_job", at)
 
     def _site(self, at: datetime) -> None:
-        self.store.write_files(dump_documents("site", site_files(self.store)))
+        self.store.write_files(dump_documents("site", site_files(self.store, INTERVAL_SECONDS)))
         self._commit("site_job", at)
 
     def _commit(self, job: str, at: datetime, what: str = "") -> None:

@@ -60,7 +60,7 @@ def build_defs(settings: Settings, resources: Mapping[str, Any] | None = None) -
                     *build_vehicle_assets(partitions),
                     *build_power_assets(settings, partitions),
                     *build_report_assets(),
-                    *build_site_assets(),
+                    *build_site_assets(settings),
                 ]
             ),
             *build_external_assets(settings),

@@ -60,6 +60,7 @@ class DemoSummary:
     def next_steps(self) -> list[str]:
         """What to open next."""
         return [
+            f"the pages, on http://localhost:8000: CPH50_DATA_DIR={self.data_root} .venv/bin/cph50 serve",
             f"{self.data_root}/session_cache/{self.months[-2]}.json   a month of sessions",
             f"{self.data_root}/power/monthly.json   what the house drew, by day",
             f"git -C {self.data_root} log --stat   what each run changed",

@@ -1,4 +1,4 @@
-"""The commands of the read API: `cph50 serve` and the token that lets into it."""
+"""The commands of the pages and the read API: `cph50 serve`, and the token that lets people change something."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def serve(
         bool, typer.Option("--poll", help="Look at the devices as well: for those without Dagster's daemon.")
     ] = False,
 ) -> None:
-    """Serve the read API until interrupted: what is stored, and how things stand now."""
+    """Serve the pages and the read API until interrupted: what is stored, and how things stand now."""
     from cph50_pipeline.defs.live_polling import polling
     from cph50_pipeline.storage.logs import configure_logging
     from cph50_pipeline.web.access import Access
@@ -47,7 +47,7 @@ def serve(
         address = address_of(listener)
 
         def announce() -> None:
-            output.progress(f"The read API: {address}    its routes: {address}docs")
+            output.progress(f"The pages and the read API: {address}    its routes: {address}docs")
 
         server = server_of(build_app(settings), announce)
         # The server ends what it is at, and then passes on the signal that told it to stop.

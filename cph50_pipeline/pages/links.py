@@ -84,7 +84,7 @@ class StaticLinks:
         if page == "now":
             return f"{self._root}index.html"
         if page == "power":
-            return f"{self._root}power/{query.get('range', 'daily')}.html"
+            return f"{self._root}power/{query.get('range', 'weekly')}.html"
         if page == "session":
             return f"{self._root}history/{query['month']}.html#session-{query['id']}"
         if page == "history":

@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
-    """One browser for all tests of a process."""
+    """One browser for the tests of a file: while it is there, no other test of the process can have an event loop."""
     assert CHROMIUM is not None
     with launched(CHROMIUM) as browser:
         yield browser

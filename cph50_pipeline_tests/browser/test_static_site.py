@@ -22,14 +22,16 @@ TABLE = "#cars-table"
 def static_site(stored: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the household's site."""
     store = Store.of(stored)
-    store.write_files(dump_documents("site", site_files(store)))
+    store.write_files(dump_documents("site", site_files(store, 600.0)))
     folder = Path(stored.data_root) / SITE_FOLDER
     with served_from_a_subpath(folder, tmp_path_factory.mktemp("web")) as address:
         yield address
 
 
 @pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
-@pytest.mark.parametrize("name", ["index", "history/index", "history/2026-01", "history/2026"])
+@pytest.mark.parametrize(
+    "name", ["index", "history/index", "history/2026-01", "history/2026", "power/weekly"]
+)
 def test_each_page_is_whole_keeps_nobody_out_and_fits_the_screen(
     tab: Tab, static_site: str, name: str
 ) -> None:

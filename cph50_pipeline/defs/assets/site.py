@@ -7,9 +7,10 @@ from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.reviewing import report_months
 from cph50_pipeline.defs.site_files import site_files
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.settings import Settings
 
 
-def build_site_assets() -> list[dg.AssetsDefinition]:
+def build_site_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """The site. It has no months of its own: each run makes it anew from all that is stored."""
 
     @dg.asset(
@@ -23,7 +24,7 @@ def build_site_assets() -> list[dg.AssetsDefinition]:
     def site(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
         with as_dagster_failure():
             store.hold_months(report_months(store))  # no other run changes a month while it is read
-            files = site_files(store)
+            files = site_files(store, settings.power_interval_seconds)
         size_bytes = sum(len(data) for data in files.values())
         return dg.MaterializeResult(value=files, metadata={"files": len(files), "size_bytes": size_bytes})
 

@@ -51,7 +51,7 @@ def test_files_of_the_site_find_each_other_from_any_folder_and_subpath(depth: in
 
     assert found(links.asset("style.css")) == "assets/style.css"
     assert found(links.page("now")) == "index.html"
-    assert found(links.page("power")) == "power/daily.html"
+    assert found(links.page("power")) == "power/weekly.html"
     assert found(links.page("power", range="yearly")) == "power/yearly.html"
     assert found(links.page("history")) == "history/index.html"
     assert found(links.page("history", at="2026")) == "history/2026.html"
