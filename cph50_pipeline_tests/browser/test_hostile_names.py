@@ -10,7 +10,7 @@ import pytest
 
 from cph50_pipeline.defs.document_files import SITE_FOLDER, dump_documents
 from cph50_pipeline.defs.site_files import site_files
-from cph50_pipeline.defs.store import METERS_FILE, VEHICLES_FILE, Store
+from cph50_pipeline.defs.store import VEHICLES_FILE, Store
 from cph50_pipeline_tests.browser.browsing import BOTH_WIDTHS, Tab
 from cph50_pipeline_tests.browser.static_serving import served_from_a_subpath
 from cph50_pipeline_tests.unit.web.household import (
@@ -54,14 +54,6 @@ def hostile(
     store.write_document(
         VEHICLES_FILE, {"vehicles": {id_: {"nickname": name, "make": name} for id_ in (EMBER, TIDE)}}
     )
-    meter = {
-        "source": "home_assistant",
-        "entity": "sensor.home",
-        "quantity": "power",
-        "kind": "gauge",
-        "unit": "kW",
-    }
-    store.write_document(METERS_FILE, {"meters": {"home.power": {**meter, "label": name}}})
     store.write_files(dump_documents("site", site_files(store, 600.0)))
     web_root = tmp_path_factory.mktemp("web")
     with (

@@ -53,7 +53,7 @@ def test_it_shows_the_numbers_that_the_server_shows(tab: Tab, static_site: str, 
 
 
 def test_a_bar_leads_to_its_day_and_a_session_opens_with_its_curve(tab: Tab, static_site: str) -> None:
-    tab.open(f"{static_site}/history/2026-01.html#session-1003")
+    tab.open(f"{static_site}/history/2026-01.html")
     tab.page.locator("svg.chart a").nth(5).click()
     tab.page.wait_for_url("**/2026-01.html#day-2026-01-06")
     session = tab.page.locator("#session-1003")
