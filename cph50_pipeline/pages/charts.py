@@ -36,6 +36,8 @@ class Bar:
         title: What it is called in words.
         link: The page that shows it alone; None where there is none.
         total: The sum of its segments.
+        unknown: What is missing in it because nobody knows it, in words; empty where nothing is.
+        top: Where its highest segment ends.
     """
 
     label: str
@@ -45,7 +47,9 @@ class Bar:
     x: float
     width: float
     middle: float
+    top: float
     segments: tuple[Segment, ...]
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +76,30 @@ class BarChart:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What a bar stands for: values by car, in the order in which they are stacked."""
+    """What a bar stands for: values by car, in the order in which they are stacked.
+
+    Attributes:
+        unknown: What is missing in them because nobody knows it, in words.
+    """
 
     label: str
     title: str
     link: str | None
     values: Mapping[str, float]
+    unknown: str = ""
 
 
-def stacked_bars(buckets: Sequence[Bucket], cars: Mapping[str, tuple[str, str]], unit: str) -> BarChart:
+def stacked_bars(
+    buckets: Sequence[Bucket], cars: Mapping[str, tuple[str, str]], unit: str, *, whole: bool = False
+) -> BarChart:
     """A bar a bucket, a segment a car.
 
     Args:
         cars: By id a car's name and the class of its colour.
+        whole: Whether there are only whole values, so that no line of the grid stands for others.
     """
     totals = [sum(bucket.values.values()) for bucket in buckets]
-    step, highest = scale(max(totals, default=0.0))
+    step, highest = scale(max(totals, default=0.0), whole=whole)
     base, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
     slot = (WIDTH - LEFT - RIGHT) / max(1, len(buckets))
     every = max(1, math.ceil(len(buckets) / _MOST_LABELS))
@@ -109,7 +121,9 @@ def stacked_bars(buckets: Sequence[Bucket], cars: Mapping[str, tuple[str, str]],
                 x=_number(x + slot * 0.1),
                 width=_number(slot * 0.8),
                 middle=_number(x + slot / 2),
+                top=_number(below),
                 segments=tuple(segments),
+                unknown=bucket.unknown,
             )
         )
     lines = round(highest / step)
@@ -171,17 +185,19 @@ def curve(
     return Curve(paths, upper, max(values, default=None), width, height)
 
 
-def scale(highest: float) -> tuple[float, float]:
+def scale(highest: float, *, whole: bool = False) -> tuple[float, float]:
     """The distance of the lines of a grid that begins at zero, and the value of the topmost.
 
     Args:
         highest: The highest value that is drawn.
+        whole: Whether lines stand at whole values alone.
     """
     if highest <= 0:
         return 1.0, 1.0
     rough = highest / _GRID_LINES
     power = 10 ** math.floor(math.log10(rough))
     step = next(nice * power for nice in _NICE_STEPS if nice * power >= rough * (1 - 1e-9))
+    step = math.ceil(step) if whole else step
     return step, step * math.ceil(highest / step * (1 - 1e-9))
 
 

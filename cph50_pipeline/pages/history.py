@@ -7,10 +7,11 @@ exact, and those of a month's days are the month's. Where the values come from i
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from cph50_pipeline.civil_time import to_epoch_ms
 from cph50_pipeline.pages.cars import Car, cars_of
 from cph50_pipeline.pages.charts import BarChart, Bucket, Curve, curve, stacked_bars
 from cph50_pipeline.pages.links import Links
+from cph50_pipeline.pages.measures import MEASURES, Measure, Show
 from cph50_pipeline.pages.periods import VIEWS, Part, Period, View, month_period, parts
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.vehicles.classification import Classification
@@ -103,6 +105,7 @@ class Wanted:
         vehicles: The cars; none: all of them.
         text: Which sessions are listed: those in whose words it is. Sums do not heed it.
         page: Of the list of sessions, from 1.
+        show: What the bars show.
     """
 
     vehicles: frozenset[str] = frozenset()
@@ -110,6 +113,7 @@ class Wanted:
     order: Order = "desc"
     text: str = ""
     page: int = 1
+    show: Show = "energy"
 
     @property
     def query(self) -> dict[str, str]:
@@ -117,6 +121,8 @@ class Wanted:
         told = {"vehicle": ",".join(sorted(self.vehicles)), "q": self.text}
         if (self.sort, self.order) != ("start", "desc"):
             told |= {"sort": self.sort, "order": self.order}
+        if self.show != "energy":
+            told["show"] = self.show
         return {name: value for name, value in told.items() if value}
 
 
@@ -142,22 +148,34 @@ class Amounts:
     cost: float | None
     unknown_cost_kwh: float
 
+    def of(self, show: Show) -> float | None:
+        """What bars show of it, as far as it is known; None where nothing is."""
+        return {
+            "energy": self.energy_kwh,
+            "cost": self.cost,
+            "miles": self.miles,
+            "sessions": float(self.sessions),
+        }[show]
+
+    def unknown_kwh(self, show: Show) -> float:
+        """The energy of which that is not known."""
+        return {"cost": self.unknown_cost_kwh, "miles": self.unknown_miles_kwh}.get(show, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
     """An hour, a day or a month of the period.
 
     Attributes:
-        energies_kwh: By car, in the order of the view's cars.
-        cost: As far as it is known; None where of nothing.
+        by_car: In the order of the view's cars.
+        total: Of all of them.
     """
 
     title: str
     address: str | None
     day: date | None
-    energies_kwh: tuple[float, ...]
-    energy_kwh: float
-    cost: float | None
+    by_car: tuple[Amounts, ...]
+    total: Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +295,7 @@ class HistoryView:
 
     Attributes:
         query: The fields that keep what is seen when a form asks for something else.
+        shows: What the bars can show, to choose from.
         cars: Those that the bars and tables have, in order.
         choices: Those that can be chosen.
         total: All cars together.
@@ -292,6 +311,7 @@ class HistoryView:
     query: Mapping[str, str]
     tabs: tuple[Choice, ...]
     years: tuple[Choice, ...]
+    shows: tuple[Choice, ...]
     previous: Way | None
     next: Way | None
     cars: tuple[Car, ...]
@@ -308,6 +328,11 @@ class HistoryView:
     nearest: Way | None
     all_cars: str
     troubles: tuple[Trouble, ...]
+
+    @property
+    def measure(self) -> Measure:
+        """What the bars show."""
+        return MEASURES[self.wanted.show]
 
     @property
     def is_empty(self) -> bool:
@@ -343,7 +368,7 @@ def history_view(
     """
     wanted = wanted or Wanted()
     tally = Tally.of(inputs, period, zone, wanted.vehicles)
-    cars = tally.cars_in_order()
+    cars = tally.cars_in_order
     sessions = _sorted(_rows(inputs, tally, zone), wanted)
     text = wanted.text.casefold()
     listed = [row for row in sessions if text in row.words] if text else sessions
@@ -357,6 +382,7 @@ def history_view(
         query={**period.query, **wanted.query},
         tabs=_tabs(period, _day_to_choose(period, inputs.stored_months, today), address),
         years=_years(inputs.stored_months, period, today, address),
+        shows=_shows(period, address),
         previous=address.way(_stored_before(period, inputs.stored_months)),
         next=address.way(_stored_after(period, inputs.stored_months, today)),
         cars=cars,
@@ -364,7 +390,7 @@ def history_view(
         total=tally.amounts(None),
         by_car=tuple(tally.amounts(car) for car in cars),
         began_before=sum(1 for row in sessions if row.day < period.first),
-        chart=_chart(rows, tally.parts, cars),
+        chart=_chart(rows, tally.parts, cars, MEASURES[wanted.show]),
         parts=rows,
         headings=_headings(period, address),
         rows=tuple(listed[(page - 1) * size : page * size]),
@@ -384,7 +410,8 @@ class Tally:
         cars: All cars by id, in order.
         energy: By part and car.
         cost: By part and car, where it is known.
-        uncosted: The energy of which no cost is known, by car.
+        uncosted: The energy of which no cost is known, by part and car.
+        began: How many sessions began, by part and car; those from before the period stand in its first part.
         in_period: By session its energy in the period.
         cost_in_period: By session its cost there, where it is known.
         whole: By session its energy on all days.
@@ -396,7 +423,8 @@ class Tally:
     cars: Mapping[str, Car]
     energy: Mapping[tuple[int, str], int]
     cost: Mapping[tuple[int, str], int]
-    uncosted: Mapping[str, int]
+    uncosted: Mapping[tuple[int, str], int]
+    began: Mapping[tuple[int, str], int]
     in_period: Mapping[str, int]
     cost_in_period: Mapping[str, int]
     whole: Mapping[str, int]
@@ -416,7 +444,8 @@ class Tally:
         car_of |= {draw.session_id: draw.vehicle_id for draw in inputs.draws}
         energy: dict[tuple[int, str], int] = defaultdict(int)
         cost: dict[tuple[int, str], int] = defaultdict(int)
-        uncosted: dict[str, int] = defaultdict(int)
+        uncosted: dict[tuple[int, str], int] = defaultdict(int)
+        begin_ms: dict[str, int] = {}
         in_period: dict[str, int] = defaultdict(int)
         cost_in_period: dict[str, int] = defaultdict(int)
         whole: dict[str, int] = defaultdict(int)
@@ -424,11 +453,12 @@ class Tally:
             whole[one.session_id] += one.energy
             if not first_ms <= one.start_ms < end_ms or (vehicles and one.vehicle_id not in vehicles):
                 continue
-            place = (max(0, bisect_right(edges, one.start_ms) - 1), one.vehicle_id)
+            place = (_place(edges, one.start_ms), one.vehicle_id)
+            begin_ms[one.session_id] = min(one.start_ms, begin_ms.get(one.session_id, one.start_ms))
             energy[place] += one.energy
             in_period[one.session_id] += one.energy
             if one.cost is None:
-                uncosted[one.vehicle_id] += one.energy
+                uncosted[place] += one.energy
             else:
                 cost[place] += one.cost
                 cost_in_period[one.session_id] += one.cost
@@ -438,42 +468,61 @@ class Tally:
             if start <= record.session_start_time < end
             and (not vehicles or car_of[record.session_id] in vehicles)
         }
+        counted = frozenset(began | {session_id for session_id, drawn in in_period.items() if drawn})
+        # Of a session whose record is lost its first energy is all that tells when it began.
+        begin_ms |= {one.session_id: to_epoch_ms(one.session_start_time) for one in inputs.records}
         return cls(
             parts=every,
             cars=cars_of(inputs.config, car_of.values()),
             energy=energy,
             cost=cost,
             uncosted=uncosted,
+            began=Counter((_place(edges, begin_ms[id_]), car_of[id_]) for id_ in counted),
             in_period=in_period,
             cost_in_period=cost_in_period,
             whole=whole,
             car_of=car_of,
-            counted=frozenset(began | {session_id for session_id, drawn in in_period.items() if drawn}),
+            counted=counted,
         )
 
+    @cached_property
+    def drawn(self) -> int:
+        """The energy of the period."""
+        return sum(self.energy.values())
+
+    @cached_property
     def cars_in_order(self) -> tuple[Car, ...]:
         """The cars that have sessions in the period."""
         found = {self.car_of[session_id] for session_id in self.counted}
         return tuple(car for vehicle_id, car in self.cars.items() if vehicle_id in found)
 
-    def amounts(self, car: Car | None) -> Amounts:
-        """The sums of one car, or of all."""
-        ids = [one.vehicle_id for one in self.cars_in_order()] if car is None else [car.vehicle_id]
-        energy = {id_: sum(value for (_, whose), value in self.energy.items() if whose == id_) for id_ in ids}
-        costs = [value for (_, whose), value in self.cost.items() if whose in energy]
-        miles = {id_: self.cars[id_].miles(drawn / UNIT) for id_, drawn in energy.items()}
-        known_miles = [one for id_ in sorted(ids) if (one := miles[id_]) is not None]
-        drawn, everything = sum(energy.values()), sum(self.energy.values())
+    def amounts(self, car: Car | None, place: int | None = None) -> Amounts:
+        """The sums of one car, or of all; of one part of the period, or of all."""
+        cars = self.cars_in_order if car is None else [car]
+        places = range(len(self.parts)) if place is None else [place]
+        keys = [(one, whose.vehicle_id) for whose in cars for one in places]
+        energy = {whose.vehicle_id: 0 for whose in cars}
+        for key in keys:
+            energy[key[1]] += self.energy.get(key, 0)
+        costs = [self.cost[key] for key in keys if key in self.cost]
+        miles = {whose: self.cars[whose].miles(drawn / UNIT) for whose, drawn in energy.items()}
+        known_miles = [one for whose in sorted(miles) if (one := miles[whose]) is not None]
+        drawn = sum(energy.values())
         return Amounts(
             car=car,
-            sessions=sum(1 for session_id in self.counted if self.car_of[session_id] in energy),
+            sessions=sum(self.began.get(key, 0) for key in keys),
             energy_kwh=drawn / UNIT,
-            share=drawn / everything if everything else None,
+            share=drawn / self.drawn if self.drawn else None,
             miles=sum(known_miles) if known_miles else None,
-            unknown_miles_kwh=sum(energy[id_] for id_ in ids if miles[id_] is None) / UNIT,
+            unknown_miles_kwh=sum(energy[whose] for whose, one in miles.items() if one is None) / UNIT,
             cost=sum(costs) / UNIT if costs else None,
-            unknown_cost_kwh=sum(self.uncosted.get(id_, 0) for id_ in ids) / UNIT,
+            unknown_cost_kwh=sum(self.uncosted.get(key, 0) for key in keys) / UNIT,
         )
+
+
+def _place(edges: Sequence[int], at_ms: int) -> int:
+    """In which part a time lies; what is before the first lies in it."""
+    return max(0, bisect_right(edges, at_ms) - 1)
 
 
 def flags_of(record: CacheRecord) -> tuple[Flag, ...]:
@@ -584,8 +633,6 @@ def _part_rows(
 ) -> tuple[PartRow, ...]:
     made = []
     for place, part in enumerate(tally.parts):
-        drawn = [tally.energy.get((place, car.vehicle_id), 0) for car in cars]
-        costs = [cost for car in cars if (cost := tally.cost.get((place, car.vehicle_id))) is not None]
         is_day = part.period is not None and part.period.view == "day"
         is_told = (
             part.period is not None
@@ -598,25 +645,45 @@ def _part_rows(
                 title=part.title,
                 address=address.to(part.period) if part.period is not None and is_told else None,
                 day=part.period.first if part.period is not None and is_day else None,
-                energies_kwh=tuple(one / UNIT for one in drawn),
-                energy_kwh=sum(drawn) / UNIT,
-                cost=sum(costs) / UNIT if costs else None,
+                by_car=tuple(tally.amounts(car, place) for car in cars),
+                total=tally.amounts(None, place),
             )
         )
     return tuple(made)
 
 
-def _chart(rows: Sequence[PartRow], every: Sequence[Part], cars: Sequence[Car]) -> BarChart:
+def _chart(rows: Sequence[PartRow], every: Sequence[Part], cars: Sequence[Car], measure: Measure) -> BarChart:
     buckets = [
         Bucket(
             label=part.label,
             title=row.title,
             link=row.address,
-            values={car.vehicle_id: energy for car, energy in zip(cars, row.energies_kwh, strict=True)},
+            values={
+                car.vehicle_id: one.of(measure.show) or 0.0 for car, one in zip(cars, row.by_car, strict=True)
+            },
+            unknown=_unknown(row.total, measure),
         )
         for part, row in zip(every, rows, strict=True)
     ]
-    return stacked_bars(buckets, {car.vehicle_id: (car.name, car.color) for car in cars}, "kWh")
+    named = {car.vehicle_id: (car.name, car.color) for car in cars}
+    return stacked_bars(buckets, named, measure.unit, whole=measure.whole)
+
+
+def _unknown(amounts: Amounts, measure: Measure) -> str:
+    unknown_kwh = amounts.unknown_kwh(measure.show)
+    return f"without {unknown_kwh:,.1f} kWh {measure.unknown}" if unknown_kwh else ""
+
+
+def _shows(period: Period, address: _Addresses) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(
+            one.show,
+            one.word,
+            address.to(period, show="" if one.show == "energy" else one.show),
+            one.show == address.wanted.show,
+        )
+        for one in MEASURES.values()
+    )
 
 
 def _choices(tally: Tally, wanted: Wanted) -> tuple[CarChoice, ...]:

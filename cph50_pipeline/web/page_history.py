@@ -23,6 +23,7 @@ from cph50_pipeline.pages.history import (
     history_view,
 )
 from cph50_pipeline.pages.links import ServedLinks
+from cph50_pipeline.pages.measures import SHOWS
 from cph50_pipeline.pages.periods import period_asked
 from cph50_pipeline.pages.session import Version, session_view
 from cph50_pipeline.pages.troubles import Trouble
@@ -127,6 +128,7 @@ def _wanted(request: Request) -> Wanted:
         order=_one_of("order", order or "desc", ORDERS),
         text=text,
         page=_page(page or "1"),
+        show=_one_of("show", query.get("show") or "energy", SHOWS),
     )
 
 

@@ -36,8 +36,23 @@ const keys = {
   d: () => follow('[data-view="day"]'),
   m: () => follow('[data-view="month"]'),
   y: () => follow('[data-view="year"]'),
+  e: () => follow('[data-show="energy"]'),
+  c: () => follow('[data-show="cost"]'),
+  i: () => follow('[data-show="miles"]'),
+  s: () => follow('[data-show="sessions"]'),
   "/": () => input?.focus(),
 };
+
+// An address that names what is folded up means what is in it.
+function unfold() {
+  const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!(named instanceof HTMLDetailsElement)) return;
+  named.open = true;
+  named.scrollIntoView();
+}
+
+unfold();
+addEventListener("hashchange", unfold);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

@@ -92,3 +92,12 @@ def test_a_single_point_can_be_seen() -> None:
 def _points_of(path: str) -> list[tuple[float, float]]:
     body = path.removeprefix("M").removesuffix("h0.01")
     return [(float(x), float(y)) for x, y in (point.split(" ") for point in body.split("L"))]
+
+
+def test_the_grid_of_what_is_counted_has_no_line_between_whole_numbers() -> None:
+    for highest in (1, 2, 3, 7, 10, 33):
+        chart = stacked_bars(
+            [Bucket("a", "A", None, {"one": highest})], {"one": ("One", "c0")}, "", whole=True
+        )
+        assert all(float(line.label).is_integer() for line in chart.grid)
+        assert float(chart.grid[-1].label) >= highest

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cph50_pipeline.pages.history import Amounts, HistoryView, Wanted, Way, history_view
 from cph50_pipeline.pages.links import ServedLinks, StaticLinks
+from cph50_pipeline.pages.measures import SHOWS, Show
 from cph50_pipeline.pages.periods import Period, View, containing
 from cph50_pipeline.pages.rendering import render
 from cph50_pipeline.pages.troubles import Trouble
@@ -70,7 +71,7 @@ def test_the_bars_the_parts_the_cars_and_the_sessions_sum_to_the_same(
     ]
     assert total == sum(quarter.energy for quarter in drawn)
     assert total == sum(millionths(bar.total) or 0 for bar in view.chart.bars)
-    assert total == sum(millionths(part.energy_kwh) or 0 for part in view.parts)
+    assert total == sum(millionths(part.total.energy_kwh) or 0 for part in view.parts)
     assert total == sum(millionths(row.energy_kwh) or 0 for row in view.rows)
     assert millionths(view.total.cost) == (
         sum(quarter.cost or 0 for quarter in drawn) if any(q.cost is not None for q in drawn) else None
@@ -81,6 +82,26 @@ def test_the_bars_the_parts_the_cars_and_the_sessions_sum_to_the_same(
         assert millionths(one.energy_kwh) == sum(millionths(value) or 0 for value in bars)
     assert view.total.sessions == sum(one.sessions for one in view.by_car) == len(view.rows)
     assert sum(one.share or 0 for one in view.by_car) == pytest.approx(1 if total else 0)
+
+
+@settings(deadline=None)
+@given(charges=CHARGES, period=PERIODS, show=st.sampled_from(SHOWS))
+def test_whatever_the_bars_show_they_sum_to_the_tables_and_say_what_is_missing(
+    charges: list[Charge], period: Period, show: Show
+) -> None:
+    view = history_view(inputs_of(charges), period, ServedLinks(), LA, TODAY, Wanted(show=show))
+    drawn = sum(bar.total for bar in view.chart.bars)
+    assert drawn == pytest.approx(view.total.of(show) or 0, abs=1e-9)
+    assert sum(part.total.of(show) or 0 for part in view.parts) == pytest.approx(drawn, abs=1e-9)
+    for place, one in enumerate(view.by_car):
+        bars = [bar.segments[place].value for bar in view.chart.bars]
+        assert sum(bars) == pytest.approx(one.of(show) or 0, abs=1e-9)
+        assert sum(part.by_car[place].of(show) or 0 for part in view.parts) == pytest.approx(sum(bars))
+    missing = [part.total.unknown_kwh(show) for part in view.parts]
+    assert sum(missing) == pytest.approx(view.total.unknown_kwh(show), abs=1e-9)
+    assert [bool(bar.unknown) for bar in view.chart.bars] == [one > 0 for one in missing]
+    if show == "sessions":
+        assert drawn == view.total.sessions == len(view.rows)
 
 
 @settings(deadline=None, max_examples=25)
@@ -221,9 +242,40 @@ def test_before_the_first_stored_month_and_after_today_there_is_no_way() -> None
     assert empty.nearest == Way(JANUARY, "/history?view=month&at=2026-01")
 
 
+def test_a_session_stands_in_the_bar_in_which_it_began_and_one_from_before_in_the_first() -> None:
+    charges = [
+        Charge("1", datetime(2026, 1, 1, 7, tzinfo=UTC), 8, 500_000),
+        Charge("2", datetime(2026, 1, 8, 7, tzinfo=UTC), 8, 500_000),
+    ]
+    lost = replace(inputs_of(charges), records=inputs_of(charges[:1]).records)
+    for inputs in (inputs_of(charges), lost):
+        view = history_view(inputs, JANUARY, ServedLinks(), LA, TODAY, Wanted(show="sessions"))
+        assert [place for place, bar in enumerate(view.chart.bars, 1) if bar.total] == [1, 7]
+    assert "those from before in the first" in rendered(view, ServedLinks())
+
+
+def test_what_bars_lack_is_told_beside_them_and_nothing_is_drawn_of_which_nothing_is_known() -> None:
+    start = datetime(2026, 1, 7, 20, tzinfo=UTC)
+    unpriced = Charge("2", start, 2, 1_000_000, TIDE, cost=None)
+    known = Charge("1", start + timedelta(days=2), 4, 1_000_000)
+    page = rendered(seen([unpriced, known], show="cost"), ServedLinks())
+    assert "2.0 kWh</data> whose cost is not known" in page
+    assert page.count(">?</text>") == 1
+    assert "Wed 2026-01-07: 0.00, without 2.0 kWh whose cost is not known" in page
+    page = rendered(seen([unpriced], show="miles"), ServedLinks())
+    assert "There is nothing to draw" in page
+    assert 'class="chart"' not in page
+
+
+def test_the_static_site_shows_energy_alone() -> None:
+    links = StaticLinks(1)
+    inputs = inputs_of([Charge("1", datetime(2026, 1, 7, 20, tzinfo=UTC), 4, 1)])
+    assert "data-show" not in rendered(history_view(inputs, JANUARY, links, LA, TODAY), links)
+
+
 def test_addresses_keep_what_is_wanted() -> None:
     charges = [Charge("1", datetime(2026, 1, 7, 20, tzinfo=UTC), 4, 1)]
-    view = seen(charges, vehicles=frozenset({EMBER}), sort="cost", order="asc", text="tiny")
+    view = seen(charges, vehicles=frozenset({EMBER}), sort="cost", order="asc", text="tiny", show="miles")
     for address in (
         view.tabs[0].address,
         view.next and view.next.address,
@@ -231,8 +283,12 @@ def test_addresses_keep_what_is_wanted() -> None:
         view.years[0].address,
     ):
         assert address is not None
-        assert f"vehicle={EMBER}&q=tiny&sort=cost&order=asc" in address
+        assert f"vehicle={EMBER}&q=tiny&sort=cost&order=asc&show=miles" in address
     assert "vehicle" not in view.all_cars
+    assert "show=miles" in view.all_cars
+    by_name = {choice.name: choice.address for choice in view.shows}
+    assert by_name["cost"].endswith(f"vehicle={EMBER}&q=tiny&sort=cost&order=asc&show=cost")
+    assert "show" not in by_name["energy"]
 
 
 HOSTILE = '<script>alert(1)</script>"&\N{RIGHT-TO-LEFT OVERRIDE}' + "long" * 100

@@ -104,11 +104,12 @@ def test_what_is_read_by_parts_is_to_the_millionth_what_its_quarter_hours_say(
     )
 
 
-def test_bars_of_the_picture_sum_to_the_table(api: httpx.Client) -> None:
-    for address in ("/history?at=2026-01", "/history?at=2025", "/history?from=2025-12-30&to=2026-02-03"):
-        text = page(api, address)
+@pytest.mark.parametrize("show", ["energy", "cost", "sessions"])
+def test_bars_of_the_picture_sum_to_the_table(api: httpx.Client, show: str) -> None:
+    for address in ("at=2026-01", "at=2025", "from=2025-12-30&to=2026-02-03"):
+        text = page(api, f"/history?{address}&show={show}")
         bars = [float(value) for value in re.findall(r'data-value="([^"]+)"', text)]
-        assert sum(bars) == pytest.approx(figure(text, "energy"), abs=1e-5)
+        assert sum(bars) == pytest.approx(figure(text, show), abs=1e-5)
 
 
 def test_a_session_without_energy_or_cost_is_listed_and_its_cost_is_unknown(api: httpx.Client) -> None:
@@ -157,6 +158,7 @@ def test_who_may_not_read_is_led_to_sign_in_and_back(tmp_path: Path) -> None:
         "sort=colour",
         "order=up",
         "list=0",
+        "show=colour",
         "list=%C2%B2",
         f"q={'x' * 101}",
     ],
