@@ -26,6 +26,15 @@ def sessions(tab: Tab) -> list[str]:
     return [row.get_attribute("data-session") or "" for row in rows.all()]
 
 
+def ends_are(tab: Tab, first: str, last: str) -> None:
+    """Wait until the outermost readings of a curve are of these times."""
+    box = tab.page.locator(".u-over").bounding_box()
+    assert box is not None
+    for clock, share in ((first, 0.01), (last, 0.99)):
+        tab.page.mouse.move(box["x"] + box["width"] * share, box["y"] + 40)
+        tab.page.locator(".u-legend .u-series").first.filter(has_text=clock).wait_for()
+
+
 def asked(tab: Tab) -> dict[str, str]:
     return {name: ",".join(values) for name, values in parse_qs(urlsplit(tab.page.url).query).items()}
 
@@ -92,6 +101,50 @@ def test_cars_range_order_and_text_hold_on_reload_and_as_a_deep_link(tab: Tab, s
     assert tab.page.get_by_label("Find in the list").input_value() == "2025"
     tab.open(tab.page.url)
     assert sessions(tab) == ["1002", "1001"]
+
+
+@pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
+def test_bars_of_another_measure_hold_on_reload_and_with_all_else_that_is_asked(tab: Tab, site: str) -> None:
+    tab.open(f"{site}{WIDE}&sort=energy&order=asc")
+    for key, show in (("c", "cost"), ("s", "sessions"), ("i", "miles"), ("e", "energy"), ("c", "cost")):
+        tab.page.keyboard.press(key)
+        tab.page.locator(f'[data-show="{show}"][aria-current]').wait_for()
+        assert asked(tab).get("show", "energy") == show
+        assert asked(tab)["sort"] == "energy"
+        if show != "miles":  # nobody said how far these cars go
+            drawn = tab.page.locator("svg.chart [data-value]").evaluate_all(
+                "all => all.map(one => +one.dataset.value)"
+            )
+            assert sum(drawn) == pytest.approx(value(tab, f'.figures [data-figure="{show}"]'), abs=1e-5)
+    tab.page.get_by_label("Periods before and after").get_by_role("link").first.click()
+    tab.page.wait_for_url("**show=cost**")
+    tab.open(f"{site}{WIDE}&show=cost")
+    tab.page.reload()
+    tab.page.locator('[data-show="cost"][aria-current]').wait_for()
+    assert tab.barriers() == []
+    assert not tab.overflows()
+    tab.picture("history-cost")
+
+
+def test_a_curve_is_zoomed_into_by_drawing_over_it_and_shown_whole_again(tab: Tab, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    powers = (1.4, 8.6, 8.6, 8.5, 8.4, 6.2, 3.1, 1.2)
+    store_stays(settings, [Stay("1", datetime(2026, 1, 7, 6, tzinfo=UTC), 120, 12.0, powers=powers)])
+    with served(settings) as client:
+        tab.open(f"{str(client.base_url).rstrip('/')}/history/session?id=1&month=2026-01")
+        tab.page.locator("#zoom button").wait_for()
+        ends_are(tab, "10:00", "12:00")
+        box = tab.page.locator(".u-over").bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        tab.page.mouse.move(box["x"] + box["width"] * 0.4, middle)
+        tab.page.mouse.down()
+        tab.page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=5)
+        tab.page.mouse.up()
+        ends_are(tab, "10:51", "11:08")
+        tab.page.locator("#zoom button").click()
+        ends_are(tab, "10:00", "12:00")
+        assert tab.barriers() == []
 
 
 def test_keys_lead_to_the_periods_around_and_into_the_list_and_out_of_it(tab: Tab, site: str) -> None:

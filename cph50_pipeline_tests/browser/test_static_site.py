@@ -61,6 +61,17 @@ def test_a_bar_leads_to_its_day_and_a_session_opens_with_its_curve(tab: Tab, sta
     assert session.locator("svg.curve").is_visible()
 
 
+def test_an_address_of_a_session_opens_it_on_arrival_and_from_the_page(tab: Tab, static_site: str) -> None:
+    tab.open(f"{static_site}/history/2026-01.html#session-1003")
+    session = tab.page.locator("#session-1003")
+    session.locator("svg.curve").wait_for()
+    assert tab.page.evaluate("scrollY") > 0
+    session.locator("summary").click()
+    tab.page.evaluate("location.hash = 'day-2026-01-06'")
+    tab.page.evaluate("location.hash = 'session-1003'")
+    session.locator("svg.curve").wait_for()
+
+
 def test_from_month_to_month_and_year_by_links_alone(tab: Tab, static_site: str) -> None:
     tab.open(f"{static_site}/index.html")
     tab.page.get_by_role("link", name="February 2026").click()

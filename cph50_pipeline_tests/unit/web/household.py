@@ -30,7 +30,7 @@ CHARGER = "charger-4ba6"
 
 @dataclass(frozen=True)
 class Stay:
-    """A session to store: its energy is spread evenly over its quarter hours."""
+    """A session to store: its energy is spread evenly over its quarter hours, and its powers over its minutes."""
 
     session_id: str
     start: datetime
@@ -39,6 +39,16 @@ class Stay:
     vehicle_id: str = EMBER
     cost: float | None = 1.5
     name: str | None = "Ember"
+    powers: tuple[float, ...] = (8.6,)
+
+    @property
+    def readings(self) -> list[Reading]:
+        step = timedelta(minutes=self.minutes) / max(1, len(self.powers) - 1)
+        counted = self.energy_kwh / max(1, len(self.powers) - 1)
+        return [
+            Reading(self.start + place * step, round(place * counted, 6), power_kw, "curve")
+            for place, power_kw in enumerate(self.powers)
+        ]
 
     @property
     def slots(self) -> list[ChargingSlot]:
@@ -125,7 +135,7 @@ def store_stays(settings: Settings, stays: Sequence[Stay] = STAYS) -> None:
     for month, its in months.items():
         _write(settings, CACHE, month, [stay.record for stay in its])
         _write(settings, SLOTS, month, [slot for stay in its for slot in stay.slots])
-        samples = {stay.session_id: [Reading(stay.start, 0.0, 8.6, "curve")] for stay in its}
+        samples = {stay.session_id: stay.readings for stay in its}
         _write(settings, SAMPLES, month, samples)
 
 
