@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING
 from bench.api_server import HOST, serving
 from bench.history_queries import MONTHS, History
 from bench.homes import ended_months, outer_environment
-from bench.house_power import ONE_METER
+from bench.house_power import ONE_METER, make
 from bench.power_year import write_files
 from bench.row import Effort, Row
 from cph50_pipeline.civil_time import month_range, shift_month
-from cph50_pipeline.defs.month_files import ROLLUPS
-from cph50_pipeline.defs.rolling_up import roll_up_months
 from cph50_pipeline.defs.store import METERS_FILE, Store
 from cph50_pipeline.settings import PublishMode, Settings
 
@@ -100,8 +98,15 @@ def measure_power(effort: Effort) -> Row:
         _roll_up(folder / "data", months)
         with _served(folder / "data", folder) as url, _browser() as browser:
             page = _opened(browser)
+            fetched: list[str] = []
+            page.on("requestfinished", lambda one: fetched.append(one.url) if "/fine/" in one.url else None)
             page.goto(f"{url}power?range=fine", wait_until="networkidle")
-            page.locator(".u-over").first.wait_for(timeout=60_000)
+            page.get_by_role("button", name="All").click(timeout=60_000)
+            page.locator(".u-over").first.click()  # from here on the wheel is the picture's
+            while len(fetched) < len(months):
+                page.wait_for_event("requestfinished", timeout=60_000)
+            page.wait_for_load_state("networkidle")
+            page.evaluate(_FRAMES, 2)  # until what was fetched is drawn
             idle = _longest_usual(page.evaluate(_FRAMES, 2))
             moved = _longest_usual(_moved(page, effort.times(6, 2)))
     return Row(
@@ -121,11 +126,11 @@ def _history_pages() -> dict[str, str]:
 
 
 def _roll_up(data: Path, months: Sequence[str]) -> None:
-    """Make the rollups that a run would make of the readings."""
+    """Make of the readings what a run would."""
     store = Store.of(Settings(data_dir=str(data), publish=PublishMode.OFF))
     with store.open():
         store.write_document(METERS_FILE, {"meters": ONE_METER})
-        store.write_months(ROLLUPS, roll_up_months(store, months, store.meters(READ_SECONDS)))
+        make(store, months, store.meters(READ_SECONDS))
 
 
 def _moved(page: Page, times: int) -> Sequence[float]:
@@ -134,11 +139,15 @@ def _moved(page: Page, times: int) -> Sequence[float]:
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     frames: list[float] = []
+    before = page.locator("#shown").inner_text()
     for _ in range(times):
         page.evaluate(f"window.measured = ({_FRAMES})(1)")
-        for step in (-200, -200, -200, 200, 200, 200):
+        for step in (-200, -200, -200, 200, 200, 150):
             page.mouse.wheel(0, step)
         frames += page.evaluate("window.measured")
+    page.wait_for_timeout(500)  # the words follow a moment later
+    if page.locator("#shown").inner_text() == before:
+        raise RuntimeError("the picture did not move")
     return frames
 
 
