@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -72,14 +72,14 @@ class Dashboard:
         """What it shows at a time (UTC). What cannot be read is told in its place."""
         files = self._of_files(now)
         troubles: list[Trouble] = []
-        found = _tried(lambda: self._snapshots(now), troubles) or []
+        found = _tried(lambda: live_snapshots(self.settings, now), troubles) or []
         chargers = [one for one in found if one.device.kind is DeviceKind.CHARGER]
         meters = meter_views(
             (one for one in found if one.device.kind is DeviceKind.METER), self.settings.zone
         )
         meters_from = LIVE
         if not chargers:
-            chargers = _tried(lambda: self._from_state_file(now), troubles) or []
+            chargers = _tried(lambda: state_file_snapshots(self.store, self.settings, now), troubles) or []
         if not meters:
             meters, meters_from = _tried(lambda: self._published_meters(now), troubles) or [], PATHS["daily"]
         views = tuple(
@@ -119,19 +119,6 @@ class Dashboard:
             period_view("This month", month, slots, *month_bounds(month, zone), cars),
         )
 
-    def _snapshots(self, now: datetime) -> list[DeviceSnapshot]:
-        """The chargers and meters of the live table, without the telemetry of what drives about."""
-        table = live_store(self.settings)
-        return [
-            snapshot_of(device, table.latest(device.device_id), now, self.settings.live_carry_minutes)
-            for device in table.devices()
-            if device.kind in _SHOWN
-        ]
-
-    def _from_state_file(self, now: datetime) -> list[DeviceSnapshot]:
-        found = state_snapshot(self.store.last_session(), now, self.settings.live_carry_minutes)
-        return [] if found is None else [found]
-
     def _drawn(
         self, charger: DeviceSnapshot, now: datetime, troubles: list[Trouble]
     ) -> Sequence[LatestValue]:
@@ -162,6 +149,38 @@ class Dashboard:
         age = now - datetime.fromisoformat(points[-1]["timestamp"])
         is_old = age.total_seconds() > _MISSED_INTERVALS * self.settings.power_interval_seconds
         return published_meter_views(points, units, main, self.settings.zone, is_old=is_old)
+
+
+def live_snapshots(
+    settings: Settings, now: datetime, kinds: Collection[DeviceKind] = _SHOWN
+) -> list[DeviceSnapshot]:
+    """The devices of the live table that are of these kinds: without the telemetry of what drives about.
+
+    Args:
+        now: UTC.
+
+    Raises:
+        Cph50Error: the table cannot be read.
+    """
+    table = live_store(settings)
+    return [
+        snapshot_of(device, table.latest(device.device_id), now, settings.live_carry_minutes)
+        for device in table.devices()
+        if device.kind in kinds
+    ]
+
+
+def state_file_snapshots(store: Store, settings: Settings, now: datetime) -> list[DeviceSnapshot]:
+    """The charger by the state file: where the live table knows none. None where that file does not either.
+
+    Args:
+        now: UTC.
+
+    Raises:
+        Cph50Error: the file cannot be read.
+    """
+    found = state_snapshot(store.last_session(), now, settings.live_carry_minutes)
+    return [] if found is None else [found]
 
 
 def _tried(read_part: Callable[[], Part], troubles: list[Trouble]) -> Part | None:

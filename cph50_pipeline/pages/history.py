@@ -24,6 +24,7 @@ from cph50_pipeline.pages.charts import BarChart, Bucket, Curve, curve, stacked_
 from cph50_pipeline.pages.links import Links
 from cph50_pipeline.pages.measures import MEASURES, Measure, Show
 from cph50_pipeline.pages.periods import VIEWS, Part, Period, View, month_period, parts
+from cph50_pipeline.pages.silence import Silence
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.config import VehicleConfig
@@ -304,6 +305,7 @@ class HistoryView:
         listed: How many sessions the list has on all its pages.
         nearest: The nearest month that has something.
         all_cars: The address that narrows to no car.
+        silences: The chargers whose newest sessions may be missing.
     """
 
     period: Period
@@ -328,6 +330,7 @@ class HistoryView:
     nearest: Way | None
     all_cars: str
     troubles: tuple[Trouble, ...]
+    silences: tuple[Silence, ...] = ()
 
     @property
     def measure(self) -> Measure:

@@ -17,6 +17,7 @@ from cph50_pipeline.errors import Cph50Error
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.web.cached import AnswerCache
+from cph50_pipeline.web.hearing import Hearing
 from cph50_pipeline.web.history import History
 from cph50_pipeline.web.stored_files import StoredFiles
 
@@ -41,6 +42,7 @@ class Context:
     files: StoredFiles
     history: History
     answers: AnswerCache
+    hearing: Hearing
     clock: Callable[[], datetime]
 
     @classmethod
@@ -49,7 +51,9 @@ class Context:
         root = DataRoot(settings.data_root)
         files = StoredFiles(root)
         history = History([files.folder(file) for file in QUERIED])
-        return cls(settings, root, files, history, AnswerCache(), lambda: datetime.now(UTC))
+        return cls(
+            settings, root, files, history, AnswerCache(), Hearing(settings), lambda: datetime.now(UTC)
+        )
 
     @cached_property
     def live(self) -> LiveStore:
@@ -76,6 +80,7 @@ class Context:
     def close(self) -> None:
         """Let go of what is held."""
         self.answers.close()
+        self.hearing.close()
         self.history.close()
         self.files.close()
 

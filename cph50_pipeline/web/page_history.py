@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
@@ -62,7 +63,14 @@ MonthParameter = Annotated[str, Query(pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")]
 @router.get("/history")
 def history_page(request: Request, context: Household) -> Response:
     """A period: figures, bars, sessions."""
+    now = context.clock()
+    today = local_date(now, context.settings.zone)
+    period = period_asked(request.query_params, today)
+    # The chargers are asked while the files are read.
+    look = context.hearing.look(now) if period.first <= today <= period.last else None
     view = _view(request, context, PAGE_SIZE)
+    if look is not None:
+        view = replace(view, silences=context.hearing.silences(look, now))
     return html_page(request, "history", "history", view=view, csv=f"{_CSV}?{urlencode(view.query)}")
 
 

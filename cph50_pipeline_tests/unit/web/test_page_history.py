@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import socket
 import subprocess
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,11 +16,15 @@ import httpx
 import pytest
 
 from cph50_pipeline.civil_time import to_epoch_ms
+from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.defs.page_history import history_inputs
 from cph50_pipeline.defs.store import Store
+from cph50_pipeline.live.model import Device, DeviceKind, Reading
 from cph50_pipeline.pages.history import UNIT, Draw, Tally
 from cph50_pipeline.pages.periods import Period, containing
 from cph50_pipeline.settings import Settings
+from cph50_pipeline.storage.documents import dump_json
+from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline_tests.unit.web.household import EMBER, TIDE, Stay, served, settings_in, store_stays
 
 HTML = {"Accept": "text/html"}
@@ -240,3 +246,50 @@ def test_a_period_reads_no_other_months_and_offers_their_years_by_their_names(se
         for year in ("2019", "2024", "2026"):
             assert f"/history?view=year&amp;at={year}" in text
         assert "2024-07" in page(client, "/history?at=2024-08")
+
+
+def test_a_page_of_today_says_of_a_silent_charger_since_when_and_one_of_before_does_not(
+    settings: Settings,
+) -> None:
+    now = datetime.now(UTC)
+    heard_at = now - timedelta(days=3)
+    table = live_store(settings)
+    at_home = Device("charger", DeviceKind.CHARGER, "CPH50", "charger")
+    table.write([at_home], [Reading("charger", "power_kw", 1.0, "kW", heard_at)], "charger", heard_at)
+    with served(settings) as client:
+        text = page(client, "/history")
+        assert "sessions since may be missing" in text
+        assert datetime.fromisoformat(re.findall('data-since="([^"]+)"', text)[0]) == heard_at
+        assert "may be missing" not in page(client, "/history?view=month&at=2025-12")
+        table.write([at_home], [Reading("charger", "power_kw", 1.0, "kW", now)], "charger", now)
+        assert "may be missing" not in page(client, "/history")
+
+
+def test_where_no_charger_was_ever_heard_of_the_page_says_so(settings: Settings) -> None:
+    with served(settings) as client:
+        assert "The charger was never heard of" in page(client, "/history")
+
+
+def test_without_a_live_table_the_state_file_says_when_the_charger_was_heard_of(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, live_database_url=f"sqlite:///{tmp_path}")  # a folder is no database
+    with served(settings) as client:
+        assert "cannot be told, so sessions may be missing" in page(client, "/history")
+        at = datetime.now(UTC) - timedelta(days=2)
+        state = {"timestamp": at.isoformat(), "detected_at": "", "connected": True, "charging": False}
+        DataRoot(settings.data_root).write("last_session.json", dump_json(state))
+        text = page(client, "/history")
+        assert f'data-since="{at.astimezone(settings.zone).isoformat()}"' in text
+        assert "cannot be told" not in text
+
+
+def test_a_database_server_that_does_not_answer_holds_no_page_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"postgresql://someone@127.0.0.1:{deaf.getsockname()[1]}/live"
+        settings = settings_in(tmp_path, live_database_url=address)
+        store_stays(settings)
+        with served(settings) as client:
+            page(client, "/history?at=2026-01")  # what is imported once is no matter of the database
+            begun = time.monotonic()
+            for _ in range(5):
+                page(client, "/history")
+            assert time.monotonic() - begun < 4  # one connection alone is waited for five seconds
