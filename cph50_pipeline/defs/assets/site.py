@@ -5,7 +5,6 @@ import dagster as dg
 from cph50_pipeline.defs.assets.common import GROUP_SITE, OWNERS, Materialized
 from cph50_pipeline.defs.failures import as_dagster_failure
 from cph50_pipeline.defs.reviewing import report_months
-from cph50_pipeline.defs.site_files import site_files
 from cph50_pipeline.defs.store import Store
 from cph50_pipeline.settings import Settings
 
@@ -22,6 +21,8 @@ def build_site_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         description="The pages as files under site/: the dashboard, the history by month and year, the power.",
     )
     def site(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Materialized:
+        from cph50_pipeline.defs.site_files import site_files
+
         with as_dagster_failure():
             store.hold_months(report_months(store))  # no other run changes a month while it is read
             files = site_files(store, settings.power_interval_seconds)
