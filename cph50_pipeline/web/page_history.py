@@ -115,7 +115,7 @@ def _view(request: Request, context: Context, page_size: int | None) -> HistoryV
     query = request.query_params
     today = local_date(context.clock(), zone)
     wanted, period = _wanted(request), period_asked(query, today)
-    inputs = history_inputs(Store.of(context.settings), period)
+    inputs = history_inputs(context.past, period)
     return history_view(inputs, period, ServedLinks(), zone, today, wanted, page_size)
 
 
