@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -28,6 +29,7 @@ from cph50_pipeline.settings import ApiReads, Settings
 from cph50_pipeline.storage.atomic import atomic_write
 from cph50_pipeline.storage.failures import file_error
 from cph50_pipeline.storage.private import make_private_folder
+from cph50_pipeline.web.browser_sessions import BrowserSessions
 from cph50_pipeline.web.limits import RateLimiter
 from cph50_pipeline.web.problems import ProblemError
 
@@ -98,13 +100,19 @@ class Access:
         """
         return self._expected() is not None
 
+    @cached_property
+    def sessions(self) -> BrowserSessions:
+        """The sessions of browsers."""
+        return BrowserSessions(self.settings.private_dir)
+
     @property
-    def signing_key(self) -> str | None:
-        """What sessions are signed with: the token's hash; None where no token is set up, or what is set up is none."""
-        try:
-            return self._expected()
-        except BadInputError:
-            return None
+    def token_digest(self) -> str | None:
+        """The token's hash; None where no token is set up.
+
+        Raises:
+            Cph50Error: what is set up is not one, or cannot be read.
+        """
+        return self._expected()
 
     def check(self, given: str | None, client: str) -> None:
         """Let a request pass that brings the token.
@@ -136,17 +144,17 @@ class Access:
         if self.settings.api_token is not None:
             return _hash_in(self.settings.api_token.get_secret_value(), "CPH50_API_TOKEN", is_plain=True)
         path = self.settings.private_dir / TOKEN_FILE
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise file_error(error, "read", str(path)) from error
-        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         with self._lock:
-            if self._known is None or self._known[0] != stamp:
-                text = path.read_text("utf-8", "replace").strip()
-                self._known = (stamp, _hash_in(text, f"private/{TOKEN_FILE}", is_plain=False))
+            try:
+                found = path.stat()
+                stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+                if self._known is None or self._known[0] != stamp:
+                    text = path.read_text("utf-8", "replace").strip()
+                    self._known = (stamp, _hash_in(text, f"private/{TOKEN_FILE}", is_plain=False))
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise file_error(error, "read", str(path)) from error
             return self._known[1]
 
 

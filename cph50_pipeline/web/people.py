@@ -1,12 +1,13 @@
 """People who signed in: a session in a cookie that no script can read, and what shows that a form is one of ours.
 
-A session is the API token's holder's, on one browser. Nothing of it is stored: it is signed with the token's hash, so
-that another token ends all sessions.
+A session is the API token's holder's, on one browser: an id in a cookie, signed; see `browser_sessions`.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -15,19 +16,24 @@ from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
+from cph50_pipeline.errors import Cph50Error
+from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.web.access import Access, client_of
+from cph50_pipeline.web.browser_sessions import SESSION_DAYS, SESSION_SECONDS
 from cph50_pipeline.web.context import Household
 from cph50_pipeline.web.problems import ProblemError
 
 if TYPE_CHECKING:
     from itsdangerous import URLSafeTimedSerializer
 
-COOKIE = "cph50_session"
-SESSION_DAYS = 30
-_SESSION_SECONDS = SESSION_DAYS * 86400
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 100
+_SIGN_IN = "/sign-in"
+_FORMS = "/forms/"
+_CACHE_FORMS = "/forms/refresh"
+_log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,9 +43,11 @@ class Person:
     """Somebody who signed in.
 
     Attributes:
+        session_id: Of the session.
         csrf: What each of this session's forms carries; no other site can know it.
     """
 
+    session_id: str
     csrf: str
 
 
@@ -48,14 +56,21 @@ def person_of(request: Request) -> Person | None:
     from itsdangerous import BadData
 
     access: Access = request.app.state.access
-    key, value = access.signing_key, request.cookies.get(COOKIE)
-    if key is None or value is None:
+    value = request.cookies.get(access.sessions.cookie)
+    if value is None:
         return None
     try:
-        session_id = _serializer(key).loads(value, max_age=_SESSION_SECONDS)
+        digest = access.token_digest
+        key = None if digest is None else access.sessions.key(digest)
+        if key is None:
+            return None
+        session_id = str(_serializer(key).loads(value, max_age=SESSION_SECONDS))
+        return None if access.sessions.has_ended(session_id) else Person(session_id, _csrf(key, session_id))
     except BadData:
         return None
-    return Person(_csrf(key, str(session_id)))
+    except Cph50Error as error:
+        _log.warning("Nobody is signed in: %s", error)
+        return None
 
 
 async def signed_form(request: Request) -> dict[str, str]:
@@ -78,13 +93,13 @@ async def signed_form(request: Request) -> dict[str, str]:
 SignedForm = Annotated[dict[str, str], Depends(signed_form)]
 
 
-@router.get("/sign-in")
+@router.get(_SIGN_IN)
 def sign_in_page(request: Request, next: str = "/") -> Response:
     """Where a person gives the token."""
     return _sign_in_page(request, _own_path(next))
 
 
-@router.post("/sign-in")
+@router.post(_SIGN_IN)
 async def sign_in(request: Request, context: Household) -> Response:
     """Begin a session, with the token."""
     fields, access = await _fields(request), request.app.state.access
@@ -94,11 +109,12 @@ async def sign_in(request: Request, context: Household) -> Response:
     except ProblemError as problem:
         said = f"{problem.detail}. {problem.remedy or ''}".strip()
         return _sign_in_page(request, target, said, problem.status)
+    key = await run_in_threadpool(access.sessions.begin, access.token_digest)
     answer = RedirectResponse(target, 303)
     answer.set_cookie(
-        COOKIE,
-        _serializer(access.signing_key).dumps(secrets.token_urlsafe(16)),
-        max_age=_SESSION_SECONDS,
+        access.sessions.cookie,
+        _serializer(key).dumps(secrets.token_urlsafe(16)),
+        max_age=SESSION_SECONDS,
         httponly=True,
         samesite="strict",
         secure="https" in (request.url.scheme, context.settings.api_url.scheme),
@@ -107,17 +123,29 @@ async def sign_in(request: Request, context: Household) -> Response:
 
 
 @router.post("/sign-out")
-async def sign_out(form: SignedForm) -> Response:
+def sign_out(request: Request, form: SignedForm) -> Response:
     """End this browser's session."""
+    access: Access = request.app.state.access
+    person = person_of(request)
+    if person is not None:
+        access.sessions.end(person.session_id, time.time())
     answer = RedirectResponse("/", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer.delete_cookie(access.sessions.cookie, httponly=True, samesite="strict")
     return answer
 
 
 def sign_in_path(request: Request) -> str:
-    """Where to sign in, to come back to this page."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    return f"/sign-in?{urlencode({'next': request.url.path + query})}"
+    """Where to sign in, to come back to this page, or to the one that a form stands on."""
+    path = request.url.path
+    if path == _SIGN_IN:
+        target = _own_path(request.query_params.get("next", "/"))
+    elif path.startswith(_FORMS):
+        target = ServedLinks().page("caches" if path == _CACHE_FORMS else "label")
+    elif request.method == "GET":
+        target = f"{path}?{request.url.query}" if request.url.query else path
+    else:
+        target = "/"
+    return f"{_SIGN_IN}?{urlencode({'next': target})}"
 
 
 def _sign_in_page(request: Request, target: str, wrong: str | None = None, status: int = 200) -> Response:

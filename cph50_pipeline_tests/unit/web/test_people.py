@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import html
 import re
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 import time_machine
+from itsdangerous import URLSafeTimedSerializer
 
 from cph50_pipeline.settings import Settings
-from cph50_pipeline.web.access import make_token
-from cph50_pipeline.web.people import COOKIE, SESSION_DAYS, sign_in_path
+from cph50_pipeline.web.access import TOKEN_FILE, Access, make_token
+from cph50_pipeline.web.browser_sessions import FILE, SESSION_DAYS
 from cph50_pipeline_tests.unit.web.household import served, settings_in
 
 HTML = {"Accept": "text/html"}
@@ -23,10 +26,22 @@ NOW = datetime(2026, 1, 7, 18, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """An empty household's pages."""
-    with served(settings_in(tmp_path_factory.mktemp("people"))) as client:
+def household(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An empty household."""
+    return settings_in(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="module")
+def home(household: Settings) -> Iterator[httpx.Client]:
+    """Its pages."""
+    with served(household) as client:
         yield client
+
+
+@pytest.fixture
+def cookie(household: Settings) -> str:
+    """The name of its sessions' cookie."""
+    return Access.of(household).sessions.cookie
 
 
 @pytest.fixture
@@ -86,13 +101,13 @@ def test_the_cookie_is_secure_where_the_api_is_reached_by_https(tmp_path: Path) 
         assert "Secure" in sign_in(client).headers["set-cookie"]
 
 
-def test_a_session_ends_after_its_days(browser: httpx.Client) -> None:
+def test_a_session_ends_after_its_days(browser: httpx.Client, cookie: str) -> None:
     with time_machine.travel(NOW, tick=True):
         sign_in(browser)
-        value = browser.cookies[COOKIE]
+        value = browser.cookies[cookie]
     for days, lasts in ((SESSION_DAYS - 1, True), (SESSION_DAYS + 1, False)):
         with time_machine.travel(NOW + timedelta(days=days), tick=True), _browser(browser) as later:
-            later.cookies[COOKIE] = value
+            later.cookies[cookie] = value
             assert is_signed_in(later) is lasts
 
 
@@ -106,10 +121,14 @@ def test_a_replaced_token_ends_all_sessions_at_once(tmp_path: Path) -> None:
         assert not is_signed_in(client)
 
 
-def test_the_session_of_another_household_is_none_here(browser: httpx.Client, tmp_path: Path) -> None:
-    with served(settings_in(tmp_path, api_token="another-token")) as other:
-        sign_in(other, "another-token")
-        browser.cookies[COOKIE] = other.cookies[COOKIE]
+def test_the_session_of_another_household_is_none_here_though_the_token_be_the_same(
+    browser: httpx.Client, tmp_path: Path, cookie: str
+) -> None:
+    with served(settings_in(tmp_path)) as other:
+        sign_in(other)
+        [theirs] = other.cookies.jar
+        assert theirs.name != cookie  # browsers tell no ports apart
+        browser.cookies[cookie] = str(theirs.value)
         assert not is_signed_in(browser)
         assert sign_out(browser) == 401
 
@@ -117,19 +136,19 @@ def test_the_session_of_another_household_is_none_here(browser: httpx.Client, tm
 @pytest.mark.parametrize(
     "value", ["", "x", "a.b.c", "..", "%00", '"', "IjEi.aV.x", "x" * 5000, "null", "eyJhIjoxfQ"]
 )
-def test_a_made_up_cookie_is_no_session(browser: httpx.Client, value: str) -> None:
-    answer = browser.get("/docs", headers={"Cookie": f"{COOKIE}={value}"})
+def test_a_made_up_cookie_is_no_session(browser: httpx.Client, cookie: str, value: str) -> None:
+    answer = browser.get("/docs", headers={"Cookie": f"{cookie}={value}"})
     assert answer.status_code == 200
     assert "Sign out" not in answer.text
 
 
-def test_a_session_that_was_changed_by_one_letter_is_none(browser: httpx.Client) -> None:
+def test_a_session_that_was_changed_by_one_letter_is_none(browser: httpx.Client, cookie: str) -> None:
     sign_in(browser)
-    value = browser.cookies[COOKIE]
+    value = browser.cookies[cookie]
     for place in (0, len(value) // 2, len(value) - 2):
         changed = value[:place] + ("A" if value[place] != "A" else "B") + value[place + 1 :]
         with _browser(browser) as other:
-            other.cookies[COOKIE] = changed
+            other.cookies[cookie] = changed
             assert not is_signed_in(other)
 
 
@@ -138,6 +157,50 @@ def test_signing_out_ends_this_browsers_session(browser: httpx.Client) -> None:
     answer = browser.post("/sign-out", data={"csrf": csrf_of(browser)})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert not is_signed_in(browser)
+
+
+def test_a_session_that_was_signed_out_of_is_none_wherever_its_cookie_is(
+    browser: httpx.Client, cookie: str
+) -> None:
+    sign_in(browser)
+    value = browser.cookies[cookie]
+    browser.post("/sign-out", data={"csrf": csrf_of(browser)})
+    with _browser(browser) as thief:
+        thief.cookies[cookie] = value
+        assert not is_signed_in(thief)
+        sign_in(thief)
+        assert is_signed_in(thief)
+
+
+def test_whoever_has_the_tokens_hash_alone_can_sign_no_session(
+    browser: httpx.Client, household: Settings, cookie: str
+) -> None:
+    sign_in(browser)
+    digest = Access.of(household).token_digest
+    assert digest is not None
+    for key in (digest, digest.encode().hex(), ""):
+        browser.cookies[cookie] = URLSafeTimedSerializer(key, salt="cph50 session").dumps("made up")
+        assert not is_signed_in(browser)
+
+
+def test_what_sessions_stand_on_is_its_owners_alone(browser: httpx.Client, household: Settings) -> None:
+    sign_in(browser)
+    file = household.private_dir / FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "right-token" not in file.read_text()
+
+
+def test_pages_stand_where_the_token_cannot_be_read_and_nobody_is_signed_in(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, api_token=None)
+    token = make_token(settings.private_dir, replace=False)
+    with served(settings) as client:
+        sign_in(client, token)
+        assert is_signed_in(client)
+        file = settings.private_dir / TOKEN_FILE
+        file.unlink()
+        file.mkdir()
+        assert not is_signed_in(client)
+        assert sign_in(client, token).status_code == 503
 
 
 def test_a_form_without_its_sessions_sign_changes_nothing(browser: httpx.Client, home: httpx.Client) -> None:
@@ -204,12 +267,37 @@ def test_signing_in_leads_to_no_other_site(home: httpx.Client, target: str) -> N
         assert '<input type="hidden" name="next" value="/">' in shown
 
 
-def test_signing_in_leads_back_to_the_page_with_its_query(browser: httpx.Client) -> None:
-    asked: Any = SimpleNamespace(url=SimpleNamespace(path="/history", query="at=2026-01&car=a%26b"))
-    path = sign_in_path(asked)
-    shown = browser.get(path).text
-    assert 'value="/history?at=2026-01&amp;car=a%26b"' in shown
-    assert sign_in(browser, to="/history?at=2026-01").headers["location"] == "/history?at=2026-01"
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("/docs?at=2026-01&car=a%26b", "/docs?at=2026-01&car=a%26b"),
+        ("/sign-in?next=/docs", "/docs"),
+        ("/sign-in?next=//example.org", "/"),
+    ],
+)
+def test_signing_in_leads_back_to_the_page_with_its_query(
+    browser: httpx.Client, page: str, expected: str
+) -> None:
+    assert _sign_in_link(browser.get(page)) == f"/sign-in?{urlencode({'next': expected})}"
+    assert sign_in(browser, to=expected).headers["location"] == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [("label", "/label"), ("train", "/label"), ("refresh", "/management/cache/status")],
+)
+def test_who_sends_a_form_without_a_session_signs_in_and_is_on_its_page(
+    browser: httpx.Client, form: str, expected: str
+) -> None:
+    answer = browser.post(f"/forms/{form}", data={"x": "y"})
+    assert answer.status_code == 401
+    assert _sign_in_link(answer) == f"/sign-in?{urlencode({'next': expected})}"
+
+
+def _sign_in_link(page: httpx.Response) -> str:
+    found = re.search(r'<a href="([^"]+)">Sign in</a>', page.text)
+    assert found is not None
+    return html.unescape(found[1])
 
 
 def test_where_reads_need_the_token_a_session_reads_and_a_page_leads_to_signing_in(tmp_path: Path) -> None:
