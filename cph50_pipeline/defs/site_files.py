@@ -69,8 +69,8 @@ def _history(store: Store, months: list[str]) -> Iterator[tuple[str, str]]:
         page = _page(store, month_period(month), last_day)
         yield f"{HISTORY}{month}.html", page
     yield f"{HISTORY}index.html", page
-    for year in sorted({month[:4] for month in months}):
-        yield f"{HISTORY}{year}.html", _page(store, containing("year", date(int(year), 1, 1)), last_day)
+    for year in range(int(months[0][:4]), int(months[-1][:4]) + 1):
+        yield f"{HISTORY}{year}.html", _page(store, containing("year", date(year, 1, 1)), last_day)
 
 
 def _page(store: Store, period: Period, last_day: date) -> str:

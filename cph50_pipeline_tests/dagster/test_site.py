@@ -95,6 +95,14 @@ def test_the_same_data_makes_the_same_bytes_and_what_is_gone_is_removed(collecte
     assert newest["changed"].value is False
 
 
+def test_years_without_sessions_have_pages_so_that_no_link_leads_nowhere(collected: Home) -> None:
+    earlier = CACHE.path("2023-03")
+    (collected.folder / earlier).write_text("[]\n")
+    assert make_site(collected).success
+    pages = {PurePosixPath(path).stem for path in site_paths(collected)}
+    assert {"2023", "2024", "2025", "2026", "2023-03", "2024-07"} <= pages
+
+
 def test_a_household_without_sessions_has_a_page_that_says_so(home: Home) -> None:
     assert make_site(home).success
     assert "Nothing is stored yet" in text(home, SITE_INDEX)
