@@ -17,24 +17,21 @@ class RunState:
     """How it stands with a run.
 
     Attributes:
-        state: `waiting` also for one that Dagster does not know yet.
+        state: `unknown` when Dagster has no record of it.
         failures: What its failed steps said; nothing while it has not failed.
     """
 
     run_id: str
-    state: Literal["waiting", "running", "succeeded", "failed"]
+    state: Literal["unknown", "waiting", "running", "succeeded", "failed"]
     failures: tuple[str, ...] = ()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more comes of it."""
-        return self.state in ("succeeded", "failed")
 
 
 def run_state(instance: dg.DagsterInstance, run_id: str) -> RunState:
     """How it stands with the run of an id."""
     run = instance.get_run_by_id(run_id)
-    if run is None or run.status in _NOT_BEGUN:
+    if run is None:
+        return RunState(run_id, "unknown")
+    if run.status in _NOT_BEGUN:
         return RunState(run_id, "waiting")
     if not run.is_finished:
         return RunState(run_id, "running")

@@ -464,7 +464,7 @@ class RunShown:
     """A run that somebody waits for.
 
     Attributes:
-        state: `waiting`, `running`, `succeeded` or `failed`.
+        state: `waiting`, `running`, `succeeded`, `failed`, or `unknown` where nobody has a record of it.
         failures: What it said when it failed.
         link: Where Dagster shows it.
     """
@@ -478,6 +478,11 @@ class RunShown:
     def short(self) -> str:
         """How it is called."""
         return self.run_id[:8]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is to be heard of it."""
+        return self.state in ("succeeded", "failed", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,8 +519,8 @@ class LabelOutcome:
 
     @property
     def is_done(self) -> bool:
-        """Whether all its runs have ended."""
-        return all(run.state in ("succeeded", "failed") for run in self.runs)
+        """Whether nothing more is to be heard of its runs."""
+        return all(run.has_ended for run in self.runs)
 
     @property
     def has_failed(self) -> bool:

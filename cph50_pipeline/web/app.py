@@ -50,7 +50,7 @@ def build_app(settings: Settings) -> FastAPI:
         BadInputError: the data root cannot be opened.
     """
     context = Context.of(settings)
-    runs = OwnRuns(settings)
+    runs = OwnRuns(settings, context.answers.expire)
     managed = caches.Caches(settings)
     label_memory = LabelMemory(settings)
     counted, built = Metrics(context), BuiltNumbers(context)

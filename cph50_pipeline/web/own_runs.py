@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDoneError
 from threading import Lock
@@ -25,10 +25,17 @@ _log = logging.getLogger(__name__)
 
 
 class OwnRuns:
-    """One after the other: labels of one evening are of one month. A month that waits to be named waits once."""
+    """One after the other: labels of one evening are of one month. A month that waits to be named waits once.
 
-    def __init__(self, settings: Settings, wait_seconds: float = RUN_SECONDS) -> None:
+    Args:
+        ended: What is to be done when a run has ended, however it did.
+    """
+
+    def __init__(
+        self, settings: Settings, ended: Callable[[], None], wait_seconds: float = RUN_SECONDS
+    ) -> None:
         self._settings = settings
+        self._ended = ended
         self._wait_seconds = wait_seconds
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="own-runs")
         self._lock = Lock()
@@ -73,7 +80,7 @@ class OwnRuns:
         return self._begin(Launch(TRAINING_JOB, run_config=config), (TRAINING_JOB, str(release)))
 
     def state(self, run_id: str) -> RunState:
-        """How it stands with a run: one that was not taken is known here alone, all others by Dagster's records."""
+        """How it stands with a run: by Dagster's records, but of what waits here or was not taken."""
         from cph50_pipeline.defs.instance import open_instance
         from cph50_pipeline.defs.run_state import RunState, run_state
 
@@ -82,9 +89,11 @@ class OwnRuns:
         if future is not None and future.done() and not future.cancelled():
             error = future.exception()
             if error is not None:
-                return RunState(run_id, "failed", (str(error),))
+                return RunState(run_id, "failed", (_told(error),))
         with open_instance(self._settings) as instance:
-            return run_state(instance, run_id)
+            found = run_state(instance, run_id)
+        waits_here = future is not None and not future.done()
+        return RunState(run_id, "waiting") if waits_here and found.state == "unknown" else found
 
     def close(self) -> None:
         """Wait for the run at work; those behind it are left to the sensors of the files that people edit."""
@@ -110,6 +119,15 @@ class OwnRuns:
         try:
             with logged_with(run_id=wanted.run_id), open_instance(self._settings) as instance:
                 return launch(instance, self._settings, wanted, _log.info)
-        except Cph50Error as error:
-            _log.error("A run was not taken: %s", error)
+        except Exception as error:
+            is_foreseen = isinstance(error, Cph50Error)
+            _log.error("A run was not taken: %s", error, exc_info=not is_foreseen)
             raise
+        finally:
+            self._ended()
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, Cph50Error):
+        return str(error)
+    return f"A fault of this program ({type(error).__name__}), which its log tells of"

@@ -145,7 +145,6 @@ def label(request: Request, context: Household, form: SignedForm) -> Response:
         month = label_session(store, first, said.session_id, earlier, replace=True)
     else:
         month = write_down(context, said)
-    context.answers.expire()
     runs = [_runs(request).begin_naming([month])]
     return _to_outcome(form, [said.session_id], runs, "" if before is None else _as_text(before))
 
@@ -170,7 +169,6 @@ def group(request: Request, context: Household, form: SignedForm) -> Response:
         first = context.settings.history_start
         labelled = [id_ for id_ in session_ids if _label_of(store, id_) is not None]
         months = {unlabel_session(store, first, id_) or "" for id_ in labelled} - {""}
-    context.answers.expire()
     runs = [_runs(request).begin_naming(span) for span in without_gaps(sorted(months))]
     return _to_outcome(form, session_ids, runs, "")
 
@@ -283,10 +281,8 @@ def _outcome(
         )
     runs = tuple(_run_shown(request, context, run_id) for run_id in run.split() if _RUN.fullmatch(run_id))
     again = f"{OUTCOME}?{_query(session_ids, [one.run_id for one in runs], was)}"
-    made = LabelOutcome(tuple(sorted(words, key=lambda one: one.start)), runs, was, again)
-    if made.is_done:
-        context.answers.expire()
-    return made if words else None
+    ordered = tuple(sorted(words, key=lambda one: one.start))
+    return LabelOutcome(ordered, runs, was, again) if words else None
 
 
 def _training(

@@ -81,7 +81,6 @@ def label(request: Request, context: Household, said: NewLabel) -> Response:
     month = write_down(context, said)
     runs: OwnRuns = request.app.state.own_runs
     run_id, outcome = runs.name_again(month)
-    context.answers.expire()
     return json_response(
         _labelled(context, said.session_id, month, run_id, outcome), 202 if outcome is None else 200
     )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -137,3 +138,9 @@ def test_labels_that_cannot_be_read_are_told_in_their_place(person: Person) -> N
     assert page.status_code == 200
     assert "Cannot be shown" in page.text
     assert "session_vehicle_map.json" in page.text
+
+
+def test_a_training_that_nobody_has_a_record_of_is_not_waited_for(person: Person) -> None:
+    page = person.client.get(f"/label?trained={uuid4()}").text
+    assert "is not on record" in page
+    assert "data-reload" not in page
