@@ -122,8 +122,16 @@ def _with_headers(send: Send) -> Send:
 
 
 def _without_body(send: Send) -> Send:
+    """The answer ends where its body would begin: one that streams hears that nobody listens, and ends as well."""
+    has_ended = False
+
     async def sending(message: Message) -> None:
-        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+        nonlocal has_ended
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not has_ended:
+            has_ended = True
+            await send({"type": "http.response.body", "body": b""})
 
     return sending
 
