@@ -137,3 +137,10 @@ def test_the_range_holds_on_reload_and_is_a_link(tab: Tab, house: str) -> None:
     tab.page.reload()
     assert tab.page.locator(".tabs [aria-current]").inner_text() == "365 days"
     assert tab.page.locator("section.meter").count() == 3
+
+
+def test_without_scripts_a_picture_has_no_slab_of_its_colour_behind_it(chromium: object, house: str) -> None:
+    with Tab.opened(chromium, java_script_enabled=False) as tab:  # type: ignore[arg-type]
+        tab.open(f"{house}/power")
+        expect(tab.page.locator("svg.chart").first).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+        assert tab.errors == []
