@@ -5,31 +5,94 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 
 MOST_LISTENERS = 48
-LOOK_SECONDS = 1.0
-BEAT_SECONDS = 4.0
-"""How often listeners that nothing is told hear that the server is there; scripts do not hear of comments."""
+MOST_OF_ONE_CLIENT = 8
 _RETRY_MS = 3000
 _BEAT = b"event: beat\ndata: 1\n\n"
+_OVER = b"event: over\ndata: 1\n\n"
+_REST_SHARE = 5
+"""How many times as long as a look took the next one is put off at least, up to `Pace.longest_rest_seconds`."""
+_SECTION = re.compile(r"<section .*?</section>", re.DOTALL)
+_ID = re.compile(r' id="([^"]*)"')
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What is told now: the event's id and its bytes."""
+class Pace:
+    """How often what is done.
 
+    Attributes:
+        look_seconds: Between two looks, when they are quick.
+        longest_rest_seconds: Between two looks, when they are slow.
+        beat_seconds: How often listeners that nothing is told hear that it stands; scripts do not hear of comments.
+        trusted_seconds: For how long after a look it stands: without another there are no beats.
+        stream_seconds: How long one stream goes on; a browser that asks again has to be let in again.
+    """
+
+    look_seconds: float = 1.0
+    longest_rest_seconds: float = 5.0
+    beat_seconds: float = 4.0
+    trusted_seconds: float = 10.0
+    stream_seconds: float = 300.0
+
+    def rest_seconds(self, took_seconds: float) -> float:
+        """How long to rest after a look that took so long."""
+        return max(self.look_seconds, min(_REST_SHARE * took_seconds, self.longest_rest_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is told now.
+
+    Attributes:
+        event_id: The event's id.
+        event: All of it.
+        before_id: The id of what was told before; None for the first.
+        change: What became another since; all of it where that is not just some sections.
+    """
+
+    text: str
     event_id: str
     event: bytes
+    before_id: str | None
+    change: bytes
 
     @classmethod
-    def of(cls, text: str) -> _Told:
+    def of(cls, text: str, before: _Told | None) -> _Told:
         event_id = hashlib.sha256(text.encode()).hexdigest()[:16]
-        every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        lines = "".join(f"data: {line}\n" for line in every)
-        return cls(event_id, f"id: {event_id}\nevent: now\n{lines}\n".encode())
+        event = _event("now", event_id, text)
+        changed = None if before is None else _changed(before.text, text)
+        return cls(
+            text,
+            event_id,
+            event,
+            None if before is None else before.event_id,
+            event if changed is None else _event("change", event_id, changed),
+        )
+
+
+def _event(name: str, event_id: str, text: str) -> bytes:
+    every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = "".join(f"data: {line}\n" for line in every)
+    return f"id: {event_id}\nevent: {name}\n{lines}\n".encode()
+
+
+def _changed(before: str, text: str) -> str | None:
+    """The part without the sections that stayed as they were; None where it has other sections than before."""
+    was = {_id_of(section): section for section in _SECTION.findall(before)}
+    if list(was) != [_id_of(section) for section in _SECTION.findall(text)]:
+        return None
+    return _SECTION.sub(lambda found: "" if was[_id_of(found[0])] == found[0] else found[0], text)
+
+
+def _id_of(section: str) -> str:
+    found = _ID.search(section)
+    return found[1] if found else ""
 
 
 class LivePart:
@@ -39,46 +102,55 @@ class LivePart:
         make: Makes the part, as it is now.
     """
 
-    def __init__(self, make: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[str]], pace: Pace | None = None) -> None:
         self._make = make
-        self._listeners: set[asyncio.Event] = set()
+        self._pace = pace or Pace()
+        self._listeners: dict[asyncio.Event, str] = {}
         self._told: _Told | None = None
+        self._made_at = monotonic()
         self._looking: asyncio.Task[None] | None = None
         self._has_ended = False
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many listen as may."""
-        return len(self._listeners) >= MOST_LISTENERS
+    def has_room(self, client: str) -> bool:
+        """Whether one more may listen, and one more of this client."""
+        of_client = sum(1 for one in self._listeners.values() if one == client)
+        return len(self._listeners) < MOST_LISTENERS and of_client < MOST_OF_ONE_CLIENT
 
     def end(self) -> None:
         """Let all streams end: the server stops."""
         self._has_ended = True
         self._wake()
 
-    async def listen(self, known_id: str | None = None) -> AsyncIterator[bytes]:
-        """The events for one listener, until the server stops or the part cannot be made.
+    async def listen(self, client: str, known_id: str | None = None) -> AsyncIterator[bytes]:
+        """The events for one listener, until the server stops, the part cannot be made, or it is to ask again.
 
         Args:
+            client: Who listens.
             known_id: Of the event that it heard last.
         """
         changed = asyncio.Event()
-        self._listeners.add(changed)
+        self._listeners[changed] = client
+        ends_at = monotonic() + self._pace.stream_seconds
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
             self._look_on()
             while self._is_going_on():
+                if monotonic() >= ends_at:
+                    yield _OVER
+                    return
                 changed.clear()
                 if self._told is not None and self._told.event_id != known_id:
-                    known_id = self._told.event_id
-                    yield self._told.event
+                    told, heard_id = self._told, known_id
+                    known_id = told.event_id
+                    yield told.change if told.before_id == heard_id else told.event
                     continue
                 try:
-                    await asyncio.wait_for(changed.wait(), BEAT_SECONDS)
+                    await asyncio.wait_for(changed.wait(), self._pace.beat_seconds)
                 except TimeoutError:
-                    yield _BEAT
+                    if monotonic() - self._made_at < self._pace.trusted_seconds:
+                        yield _BEAT
         finally:
-            self._listeners.discard(changed)
+            del self._listeners[changed]
             if not self._listeners and self._looking is not None:
                 self._looking.cancel()
                 self._looking = self._told = None
@@ -95,11 +167,13 @@ class LivePart:
         """Make the part about once a second, one at a time, and wake those who wait when it is another."""
         try:
             while not self._has_ended:
-                told = _Told.of(await self._make())
-                if told != self._told:
-                    self._told = told
+                begun = monotonic()
+                text = await self._make()
+                self._made_at = monotonic()
+                if self._told is None or text != self._told.text:
+                    self._told = _Told.of(text, self._told)
                     self._wake()
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(self._pace.rest_seconds(self._made_at - begun))
         except Exception:  # listeners' streams end, and begin anew by themselves
             _log.exception("The live part of the dashboard cannot be made")
         finally:

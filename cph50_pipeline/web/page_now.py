@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from cph50_pipeline.defs.page_now import Dashboard
 from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.pages.rendering import render
+from cph50_pipeline.web.access import client_of
 from cph50_pipeline.web.context import Context, Household
 from cph50_pipeline.web.html import html_page
 from cph50_pipeline.web.live_part import LivePart
@@ -48,9 +49,10 @@ def now(request: Request, context: Household) -> Response:
 async def live(request: Request) -> Response:
     """The live part whenever it changed, as server-sent events."""
     part: LivePart = request.app.state.live_part
-    if part.is_full:
+    client = client_of(request)
+    if not part.has_room(client):
         raise ProblemError(
             503, "Too many dashboards are open at once", headers={"Retry-After": str(RETRY_SECONDS)}
         )
-    events = part.listen(request.headers.get("last-event-id"))
+    events = part.listen(client, request.headers.get("last-event-id"))
     return StreamingResponse(events, headers=_HEADERS, media_type=EVENT_STREAM)

@@ -98,6 +98,8 @@ class Problem(BaseModel):
     remedy: str | None = Field(default=None, description="What to do")
 
 
+_ASK_NO_PERSON = 'Bearer realm="cph50"'
+"""For a page that listens and says itself that one has to sign in: by "Basic" the browser opens its own dialog."""
 _MEANINGS = {
     400: "The request cannot be read",
     401: "The token is missing or wrong",
@@ -140,6 +142,8 @@ def answer(problem: ProblemError, request: Request | None = None) -> Response:
         return _told_to_a_person(problem, request)
 
     headers = {"Cache-Control": "no-store", **problem.headers}
+    if request is not None and _is_for_a_script(request):
+        headers |= dict.fromkeys(headers.keys() & {"WWW-Authenticate"}, _ASK_NO_PERSON)
     return Response(problem.body(), problem.status, headers, media_type=PROBLEM_JSON)
 
 
@@ -174,6 +178,10 @@ def answer_with_problems(app: FastAPI) -> None:
 def _is_for_a_person(request: Request) -> bool:
     is_for_programs = request.url.path.startswith("/api/")
     return not is_for_programs and "text/html" in request.headers.get("accept", "")
+
+
+def _is_for_a_script(request: Request) -> bool:
+    return "text/event-stream" in request.headers.get("accept", "")
 
 
 def _told_to_a_person(problem: ProblemError, request: Request) -> Response:

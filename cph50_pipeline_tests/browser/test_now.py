@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import Route, expect
 
 from cph50_pipeline.defs.live import live_store
 from cph50_pipeline.live.model import Device, DeviceKind, Reading, Value
@@ -150,3 +151,57 @@ def test_a_silent_charger_is_told_with_its_age(tab: Tab, tmp_path_factory: pytes
         assert "Last known: charging" in tab.text()
         assert "The charger or its collector is silent" in tab.text()
         assert tab.barriers() == []
+
+
+def test_who_is_at_a_link_stays_there_and_what_did_not_change_is_left_alone(
+    tab: Tab, home: Settings, running: tuple[ExitStack, str]
+) -> None:
+    tab.open(running[1])
+    tab.page.evaluate("window.today = document.querySelector('#period-1')")
+    link = tab.page.get_by_role("link", name="The house now")
+    link.focus()
+    tab.page.get_by_text("Live", exact=True).wait_for()
+    for power_kw in (2.5, 3.75):
+        say(home, HOUSE, datetime.now(UTC), {"power": (power_kw, "kW")})
+        tab.page.get_by_text(f"{power_kw:.2f} kW").wait_for()
+        expect(link).to_be_focused()
+    assert tab.page.evaluate("window.today.isConnected")
+
+
+def test_a_stream_that_lets_the_browser_ask_anew_goes_on_without_a_word(
+    tab: Tab, home: Settings, running: tuple[ExitStack, str]
+) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(content_type="text/event-stream", body="retry: 3000\n\nevent: over\ndata: 1\n\n")
+        else:
+            route.continue_()
+
+    tab.page.route("**/live", answer)
+    tab.open(running[1])
+    tab.page.get_by_text("Live", exact=True).wait_for()
+    charge(home, 3.5, 4.75)
+    tab.page.get_by_text("3.5 kW", exact=True).first.wait_for()
+    assert len(asked) == 2
+    assert tab.text("#announced") == ""
+
+
+def test_who_is_signed_out_is_told_so_with_the_way_back(
+    tab: Tab, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = settings_in(tmp_path_factory.mktemp("guarded"), api_reads="token")
+    charge(settings, 7.25, 4.5)
+    with served(settings) as client:
+        tab.open(str(client.base_url))
+        tab.page.get_by_label("Token").fill("right-token")
+        tab.page.get_by_role("button", name="Sign in").click()
+        tab.page.get_by_text("Live", exact=True).wait_for()
+        tab.page.context.clear_cookies()
+        tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        tab.page.locator("#liveness", has_text="Not live: signed out").wait_for()
+        tab.errors.clear()  # the browser itself notes that it was refused
+        tab.page.locator("#liveness").get_by_role("link", name="sign in").click()
+        tab.page.get_by_label("Token").wait_for()

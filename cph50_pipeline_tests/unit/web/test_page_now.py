@@ -17,7 +17,7 @@ from cph50_pipeline.live.model import Device, DeviceKind, Reading
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.files import DataRoot
-from cph50_pipeline.web.live_part import MOST_LISTENERS
+from cph50_pipeline.web.live_part import MOST_LISTENERS, MOST_OF_ONE_CLIENT
 from cph50_pipeline_tests.unit.web.household import CHARGER, EMBER, Stay, served, settings_in, store_stays
 
 AT_HOME = Device(CHARGER, DeviceKind.CHARGER, "CPH50", "charger")
@@ -109,7 +109,7 @@ def test_the_stream_tells_what_changes_and_ends_when_the_server_stops(settings: 
         assert first[0] == "now"
         assert "8.6 kW" in first[1]
         charge(settings, 4.25)
-        assert any("4.2 kW" in text for name, text in heard if name == "now")
+        assert any("4.2 kW" in text for name, text in heard if name == "change")
         begun = time.monotonic()
         serving.close()
         assert time.monotonic() - begun < 5
@@ -126,17 +126,29 @@ def test_one_who_comes_back_is_told_only_what_is_new(settings: Settings) -> None
             assert next(events(answer)) == ("beat", "1")
 
 
-def test_more_listeners_than_there_may_be_are_asked_to_come_back(settings: Settings) -> None:
+def test_a_client_with_more_dashboards_than_it_may_have_is_asked_to_come_back(settings: Settings) -> None:
     with served(settings) as client, contextlib.ExitStack() as stack:
-        limits = httpx.Limits(max_connections=None)
-        many = stack.enter_context(
-            httpx.Client(base_url=client.base_url, timeout=30, trust_env=False, limits=limits)
-        )
-        listened = [events(stack.enter_context(many.stream("GET", "/live"))) for _ in range(MOST_LISTENERS)]
-        assert {next(heard)[0] for heard in listened} == {"now"}
+        streams = [stack.enter_context(client.stream("GET", "/live")) for _ in range(MOST_OF_ONE_CLIENT)]
+        assert {next(events(answer))[0] for answer in streams} == {"now"}
         refused = client.get("/live")
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
+
+
+def test_asking_for_the_streams_head_alone_takes_nobodys_place(settings: Settings) -> None:
+    with served(settings) as client:
+        heads = [client.head("/live") for _ in range(MOST_LISTENERS)]
+        assert {head.status_code for head in heads} == {200}
+        assert heads[0].headers["content-type"].startswith("text/event-stream")
+        with client.stream("GET", "/live") as answer:
+            assert next(events(answer))[0] == "now"
+
+
+def test_a_page_that_listens_is_refused_without_a_dialog_of_the_browser(tmp_path: Path) -> None:
+    with served(settings_in(tmp_path, api_reads="token")) as client:
+        refused = client.head("/live", headers={"Accept": "text/event-stream"})
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Bearer realm="cph50"')
+        assert "Basic" in client.get("/live").headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("path", ["/", "/live"])
