@@ -28,7 +28,9 @@ from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.vehicles.classification import Household
 from cph50_pipeline.vehicles.classifier import VehicleModel
+from cph50_pipeline.vehicles.config import VehicleConfig
 from cph50_pipeline.vehicles.groups import Proposal
+from cph50_pipeline.vehicles.labels import LabelMap
 from cph50_pipeline.vehicles.review import ReviewItem, review, unnamed_groups
 
 TYPICAL_SESSIONS = 8
@@ -141,8 +143,8 @@ class LabelMemory:
     def _build(self, months: Sequence[str], fingerprint: Hashable) -> LabelHistory:
         store = Store.of(self._settings)
         self._done, self._total = 0, len(months)
-        household, model = naming_household(store), released_model(store)
-        troubles, stays = [], []
+        household, model, troubles = _naming(store)
+        stays: list[Stay] = []
         for place, month in enumerate(reversed(months)):
             if place % _MONTHS_A_STORE == 0:
                 store = Store.of(self._settings)
@@ -223,6 +225,20 @@ def training_standing(settings: Settings, run_id: str | None) -> Standing:
     except Cph50Error:
         return Standing(last, asked, None)
     return Standing(last, asked, inputs.digest == last.inputs)
+
+
+def _naming(store: Store) -> tuple[Household, VehicleModel, list[Trouble]]:
+    """What sessions are named with; nothing of what cannot be read: that is told, and the sessions are shown."""
+    household, model, troubles = Household(LabelMap({}), VehicleConfig(), store.zone), VehicleModel(), []
+    try:
+        household = naming_household(store)
+    except Cph50Error as error:
+        troubles.append(Trouble.of(error))
+    try:
+        model = released_model(store)
+    except Cph50Error as error:
+        troubles.append(Trouble.of(error))
+    return household, model, troubles
 
 
 def _stamps_of_all(store: Store) -> Hashable:

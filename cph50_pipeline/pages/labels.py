@@ -25,6 +25,8 @@ from cph50_pipeline.vehicles.review import ReviewItem, ReviewKind
 
 CARDS_A_PAGE = 8
 NONE_OF_OURS = "None of ours"
+TOO_LONG = "too long"
+"""Stands for a label before that no address can carry."""
 WIDTH, HEIGHT = 360.0, 96.0
 _KIND_WORDS: Mapping[ReviewKind, str] = {
     ReviewKind.DOUBTED: "Label doubted",
@@ -508,7 +510,7 @@ class LabelOutcome:
     """What came of a click.
 
     Attributes:
-        was: The label before, as the form that undoes it carries it; empty where there was none.
+        was: The label before, as the form that undoes it carries it, or `TOO_LONG`; empty where there was none.
         again: The address of the same, to look how it goes on.
     """
 
@@ -521,6 +523,17 @@ class LabelOutcome:
     def is_done(self) -> bool:
         """Whether nothing more is to be heard of its runs."""
         return all(run.has_ended for run in self.runs)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether a form can undo it: what takes several labels back knows none of them any more."""
+        is_one = len(self.words) == 1
+        return not self.is_too_long and (is_one or any(word.said is not None for word in self.words))
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether no form can carry the label before."""
+        return self.was == TOO_LONG
 
     @property
     def has_failed(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -22,11 +24,12 @@ from cph50_pipeline.defs.labelling import (
     unlabel_session,
 )
 from cph50_pipeline.defs.page_label import LabelHistory, LabelMemory, training_standing
-from cph50_pipeline.defs.store import LABELS_FILE, Store
+from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError
 from cph50_pipeline.pages.cars import Car, cars_of
 from cph50_pipeline.pages.labels import (
     CARDS_A_PAGE,
+    TOO_LONG,
     Card,
     Drawing,
     LabelOutcome,
@@ -47,7 +50,7 @@ from cph50_pipeline.pages.labels import (
 )
 from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.pages.troubles import Trouble
-from cph50_pipeline.vehicles.config import explain, new_vehicle_id, with_vehicle
+from cph50_pipeline.vehicles.config import VehicleConfig, explain, new_vehicle_id, with_vehicle
 from cph50_pipeline.vehicles.labels import BY_HAND, Label, new_label, read_label
 from cph50_pipeline.vehicles.release import Gate
 from cph50_pipeline.vehicles.review import ReviewItem
@@ -63,13 +66,16 @@ changes = APIRouter(prefix="/forms", include_in_schema=False)
 TABS = ("review", "nameless", "labelled")
 OUTCOME = "/label/outcome"
 _LOOK_SECONDS = 2.0
+_MOST_CARRIED = 4000
+"""Characters of an address in which the label before travels: a server takes no address without an end."""
 _MOST_AT_ONCE = 50
 _SESSION = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RUN = re.compile(r"[0-9a-f-]{36}")
 _CAR_FIELDS = ("make", "model", "year", "efficiency_mi_per_kwh")
 
+ValueT = TypeVar("ValueT")
 ShortText = Annotated[str, Query(max_length=200)]
-LongText = Annotated[str, Query(max_length=4000)]
+LongText = Annotated[str, Query(max_length=_MOST_CARRIED)]
 
 
 @router.get("/label")
@@ -87,13 +93,10 @@ def label_page(
 ) -> Response:
     """The sessions that want a word, with what is known of them."""
     memory: LabelMemory = request.app.state.label_memory
-    look, troubles = memory.look(_LOOK_SECONDS), []
-    try:
-        labels = Store.of(context.settings).labels().truths()
-    except Cph50Error as error:
-        labels = {}
-        troubles.append(Trouble.of(error))
-    cars = _cars(context, look.history)
+    look, troubles = memory.look(_LOOK_SECONDS), list[Trouble]()
+    cars = _cars(context, look.history, troubles)
+    labels = _tried(lambda: Store.of(context.settings).labels().truths(), dict[str, Label](), troubles)
+    clicked = _tried(lambda: _outcome(request, context, cars, done, run, was), None, troubles)
     shown: dict[str, Any] = {
         "tab": show,
         "cards": (),
@@ -110,10 +113,10 @@ def label_page(
         "label",
         "label",
         look=look,
-        troubles=troubles,
+        troubles=list({one.said: one for one in reversed(troubles)}.values())[::-1],
         session=session,
         page_number=nr,
-        outcome=_outcome(request, context, cars, done, run, was) if done else None,
+        outcome=clicked,
         training=_training(request, context, look.history, cars, trained),
         added=cars.get(added),
         minimum_labels=Gate().minimum_labels,
@@ -126,7 +129,7 @@ def outcome(
     request: Request, context: Household, done: LongText, run: LongText = "", was: LongText = ""
 ) -> Response:
     """What came of a click, as a part of the page."""
-    found = _outcome(request, context, _cars(context, None), done, run, was)
+    found = _outcome(request, context, _cars(context, None, []), done, run, was)
     if found is None:
         raise NotFoundError("No stored month has that session")
     return html_page(request, "label_outcome", outcome=found)
@@ -146,7 +149,7 @@ def label(request: Request, context: Household, form: SignedForm) -> Response:
     else:
         month = write_down(context, said)
     runs = [_runs(request).begin_naming([month])]
-    return _to_outcome(form, [said.session_id], runs, "" if before is None else _as_text(before))
+    return _to_outcome(form, [said.session_id], runs, "" if before is None else _carried(before))
 
 
 @changes.post("/group")
@@ -164,6 +167,9 @@ def group(request: Request, context: Household, form: SignedForm) -> Response:
         )
         if taken_in.refused:
             raise BadInputError("; ".join(taken_in.refused), kept="Nothing was labelled")
+        if not taken_in.added:
+            raise BadInputError("All of these sessions are so labelled already", kept="Nothing was changed")
+        session_ids = [*taken_in.added]  # undoing it takes nobody else's labels back
         months: Collection[str] = taken_in.months
     else:
         first = context.settings.history_start
@@ -265,6 +271,8 @@ def _outcome(
     """None: no stored month has one of the sessions."""
     store = Store.of(context.settings)
     session_ids = _ids(done)
+    if not session_ids:
+        return None
     found = find_sessions(store, context.settings.history_start, session_ids)
     words = []
     for session_id, stored in found.items():
@@ -308,12 +316,26 @@ def _run_shown(request: Request, context: Context, run_id: str) -> RunShown:
     return RunShown(run_id, state.state, state.failures, link)
 
 
-def _cars(context: Context, history: LabelHistory | None) -> dict[str, Car]:
-    """All cars that the page may name. One that is not configured any more is called by its id."""
+def _cars(context: Context, history: LabelHistory | None, troubles: list[Trouble]) -> dict[str, Car]:
+    """All cars that the page may name. One that is not configured any more is called by its id.
+
+    Args:
+        troubles: Takes what is wrong with the cars' file, without which all are.
+    """
     stays = () if history is None else history.stays.values()
-    return cars_of(
-        Store.of(context.settings).vehicles(), (one.named.classification.vehicle_id for one in stays)
-    )
+    kept = f"Without {VEHICLES_FILE} cars are called by their ids"
+    config = _tried(Store.of(context.settings).vehicles, VehicleConfig(), troubles, kept)
+    return cars_of(config, (one.named.classification.vehicle_id for one in stays))
+
+
+def _tried(read: Callable[[], ValueT], otherwise: ValueT, troubles: list[Trouble], kept: str = "") -> ValueT:
+    """What is read, or something else where that fails, which is told."""
+    try:
+        return read()
+    except Cph50Error as error:
+        told = Trouble.of(error)
+        troubles.append(replace(told, kept=told.kept or kept))
+        return otherwise
 
 
 def _read(form: Mapping[str, str]) -> NewLabel:
@@ -337,8 +359,10 @@ def _label_of(store: Store, session_id: str) -> Label | None:
     return found if found.is_truth else None
 
 
-def _as_text(before: Label) -> str:
-    return json.dumps(before.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
+def _carried(before: Label) -> str:
+    """A label as an address carries it, where one can."""
+    text = json.dumps(before.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
+    return text if len(quote(text)) <= _MOST_CARRIED else TOO_LONG
 
 
 def _parsed(text: str) -> object:

@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import httpx
 import pytest
 
 from cph50_pipeline.settings import Settings
@@ -42,6 +44,27 @@ class Labelled:
         """What people said."""
         path = Path(self.settings.data_root, "session_vehicle_map.json")
         return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    @contextmanager
+    def signed_in(self) -> Iterator[tuple[httpx.Client, str]]:
+        """A client of somebody who signed in, and what their forms carry."""
+        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
+            client.headers["Accept"] = "text/html"
+            client.post("/sign-in", data={"token": "right-token"})
+            found = re.search(r'name="csrf" value="([^"]+)"', client.get("/docs").text)
+            assert found is not None
+            yield client, found[1]
+
+    @contextmanager
+    def written(self, name: str, text: str) -> Iterator[None]:
+        """A file of the data root with another text, for a while."""
+        path = Path(self.settings.data_root, name)
+        before = path.read_bytes() if path.exists() else None
+        path.write_text(text)
+        try:
+            yield
+        finally:
+            path.unlink() if before is None else path.write_bytes(before)
 
     def named(self, session_id: str) -> Any:
         """What a session is named, by its month's file."""
@@ -240,3 +263,57 @@ def test_without_scripts_a_form_labels_adds_a_car_and_has_the_cars_learned(
 
     tab.page.get_by_role("button", name="Learn anew now").click()
     tab.page.get_by_text("Learning the cars anew").wait_for()
+
+
+def test_a_damaged_file_of_cars_leaves_the_sessions_with_cars_by_their_ids(home: Labelled) -> None:
+    session_id = home.json(f"classifications/{MONTH}.json")[0]["session_id"]
+    with home.written("vehicle_config.json", "{"), home.signed_in() as (client, _):
+        page = client.get(f"/label?session={session_id}&done={session_id}")
+    assert page.status_code == 200
+    assert page.text.count("Cannot be shown") == 1
+    assert f'id="session-{session_id}"' in page.text
+
+
+def test_a_damaged_file_of_labels_is_told_where_an_outcome_was_asked_for(home: Labelled) -> None:
+    session_id = home.json(f"classifications/{MONTH}.json")[0]["session_id"]
+    with home.written("session_vehicle_map.json", "{"), home.signed_in() as (client, _):
+        page = client.get(f"/label?done={session_id}")
+        part = client.get(f"/label/outcome?done={session_id}")
+    assert page.status_code == 200
+    assert "session_vehicle_map.json" in page.text
+    assert part.status_code == 422
+
+
+def test_a_label_with_a_long_note_is_replaced_and_the_page_says_that_it_cannot_be_undone(
+    home: Labelled,
+) -> None:
+    session_id = home.json(f"classifications/{MONTH}.json")[0]["session_id"]
+    noted = {session_id: {"vehicle_id": TIDE, "labeled_by": "manual", "note": "ü" * 2000}}
+    said = {"session_id": session_id, "vehicle_id": EMBER, "replace": "yes"}
+    with (
+        home.written("session_vehicle_map.json", json.dumps(noted)),
+        home.signed_in() as (client, csrf),
+    ):
+        page = client.post("/forms/label", data={"csrf": csrf, **said}, follow_redirects=True)
+        assert home.labels()[session_id]["vehicle_id"] == EMBER
+    assert page.status_code == 200
+    assert "cannot be undone here" in page.text
+    assert 'class="undo"' not in page.text
+
+
+def test_undoing_a_group_takes_no_label_back_that_was_there_before(home: Labelled) -> None:
+    first, second = (one["session_id"] for one in home.json(f"classifications/{MONTH}.json")[:2])
+    label = {first: {"vehicle_id": EMBER, "labeled_by": "manual"}}
+    fields = {"session_ids": f"{first} {second}", "vehicle_id": EMBER}
+    with (
+        home.written("session_vehicle_map.json", json.dumps(label)),
+        home.signed_in() as (client, csrf),
+    ):
+        page = client.post("/forms/group", data={"csrf": csrf, **fields}, follow_redirects=True)
+        assert {*home.labels()} == {first, second}
+        again = client.post("/forms/group", data={"csrf": csrf, **fields})
+    form = page.text.partition('class="undo"')[2].partition("</form>")[0]
+    assert second in form
+    assert first not in form
+    assert again.status_code == 422
+    assert "so labelled already" in again.text

@@ -65,7 +65,8 @@ def test_no_form_is_taken_without_signing_in_or_from_another_session(person: Per
 def test_a_household_without_sessions_has_a_page_that_says_so(person: Person) -> None:
     page = person.client.get("/label")
     assert page.status_code == 200
-    assert "Nothing wants a look" in page.text
+    assert "No session is stored yet" in page.text
+    assert "Nothing wants a look" not in page.text
     assert "No car is known yet" in page.text
 
 
@@ -144,3 +145,12 @@ def test_a_training_that_nobody_has_a_record_of_is_not_waited_for(person: Person
     page = person.client.get(f"/label?trained={uuid4()}").text
     assert "is not on record" in page
     assert "data-reload" not in page
+
+
+@pytest.mark.parametrize("name", ["vehicle_config.json", "classifier_summary.json"])
+def test_a_damaged_file_is_told_once_and_the_page_stands(person: Person, name: str) -> None:
+    DataRoot(person.settings.data_root).write(name, b'{"vehicles": 3')
+    page = person.client.get("/label")
+    assert page.status_code == 200
+    assert page.text.count("Cannot be shown") == 1
+    assert name in page.text
