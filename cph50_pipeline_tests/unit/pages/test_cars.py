@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.pages.cars import COLOR_COUNT, UNKNOWN_NAME, cars_of
-from cph50_pipeline.vehicles.config import Vehicle, VehicleConfig
+from cph50_pipeline.vehicles.config import ValidPeriod, Vehicle, VehicleConfig
 
 IDS = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True).filter(lambda one: one != UNKNOWN_VEHICLE)
 CONFIGS = st.sets(IDS, max_size=9).map(lambda ids: VehicleConfig(vehicles={id_: Vehicle() for id_ in ids}))
@@ -29,8 +32,45 @@ def test_a_cars_colour_does_not_depend_on_which_others_a_page_shows(
 ) -> None:
     alone, together = cars_of(config), cars_of(config, found)
     assert all(alone[id_].color == together[id_].color for id_ in config.vehicles)
-    colours = [alone[id_].color for id_ in sorted(config.vehicles)][:COLOR_COUNT]
-    assert len(set(colours)) == len(colours)
+    colours = {alone[id_].color for id_ in config.vehicles}
+    assert len(colours) == min(COLOR_COUNT, len(config.vehicles))
+
+
+PAINTS = st.sampled_from([None, "#A63A24", "#1F4E79", "#808080", "#00FF00"])
+
+
+@given(st.dictionaries(IDS, PAINTS, max_size=9), IDS, PAINTS)
+def test_a_car_that_comes_later_changes_the_colour_of_none_before(
+    paints: dict[str, str | None], new_id: str, paint: str | None
+) -> None:
+    first = date(2020, 1, 1)
+    vehicles = {
+        id_: Vehicle(
+            paint_color_hex=its, valid_periods=(ValidPeriod(first_day=first + timedelta(days=number)),)
+        )
+        for number, (id_, its) in enumerate(paints.items())
+        if id_ != new_id
+    }
+    new = Vehicle(paint_color_hex=paint, valid_periods=(ValidPeriod(first_day=date(2021, 1, 1)),))
+    before = cars_of(VehicleConfig(vehicles=vehicles))
+    after = cars_of(VehicleConfig(vehicles={**vehicles, new_id: new}))
+    assert [after[id_].color for id_ in vehicles] == [before[id_].color for id_ in vehicles]
+
+
+@pytest.mark.parametrize(
+    ("vehicle", "color"),
+    [
+        (Vehicle(display_color="Red"), "c5"),
+        (Vehicle(display_color="Blue", paint_color_hex="#A63A24"), "c0"),
+        (Vehicle(display_color="Night sky", paint_color_hex="#1F4E79"), "c0"),
+        (Vehicle(paint_color_hex="#A63A24"), "c5"),
+    ],
+)
+def test_a_car_has_a_colour_like_its_own_where_it_is_free(vehicle: Vehicle, color: str) -> None:
+    twin = vehicle.model_copy(update={"valid_periods": (ValidPeriod(first_day=date(2026, 1, 1)),)})
+    cars = cars_of(VehicleConfig(vehicles={"b": twin, "a": vehicle}))
+    assert cars["b"].color == color
+    assert cars["a"].color != color
 
 
 def test_a_car_is_called_as_the_household_calls_it() -> None:
