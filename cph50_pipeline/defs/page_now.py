@@ -55,6 +55,15 @@ class _OfFiles:
     troubles: tuple[Trouble, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _OfPower:
+    """A charger's power in a session that began then, up to its newest one: that it said no newer one is no news."""
+
+    begun: datetime
+    newest: datetime | None
+    drawn: Sequence[LatestValue]
+
+
 @dataclass
 class Dashboard:
     """One household's dashboard; what did not change is not read again. For several threads."""
@@ -62,6 +71,7 @@ class Dashboard:
     settings: Settings
     store: Store
     _files: _OfFiles | None = field(default=None, repr=False)
+    _curves: dict[str, _OfPower] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Dashboard:
@@ -126,12 +136,16 @@ class Dashboard:
         begun = session_start(charger, self.settings.zone)
         if begun is None or not in_session(charger):
             return ()
-        first, end = max(begun, now - _LONGEST_CURVE), now + timedelta(minutes=1)
+        newest = next((one.last_at for one in charger.sensors if one.sensor == "power_kw"), None)
         device_id = charger.device.device_id
-        return (
-            _tried(lambda: live_store(self.settings).history(device_id, "power_kw", first, end), troubles)
-            or ()
-        )
+        known = self._curves.get(device_id)
+        if known is not None and (known.begun, known.newest) == (begun, newest):
+            return known.drawn
+        first, end = max(begun, now - _LONGEST_CURVE), now + timedelta(minutes=1)
+        drawn = _tried(lambda: live_store(self.settings).history(device_id, "power_kw", first, end), troubles)
+        if drawn is not None:
+            self._curves[device_id] = _OfPower(begun, newest, drawn)
+        return drawn or ()
 
     def _published_meters(self, now: datetime) -> list[MeterView]:
         """What the house's meters said last by the file of today."""
@@ -162,11 +176,9 @@ def live_snapshots(
     Raises:
         Cph50Error: the table cannot be read.
     """
-    table = live_store(settings)
     return [
-        snapshot_of(device, table.latest(device.device_id), now, settings.live_carry_minutes)
-        for device in table.devices()
-        if device.kind in kinds
+        snapshot_of(device, latest, now, settings.live_carry_minutes)
+        for device, latest in live_store(settings).known_of(kinds)
     ]
 
 

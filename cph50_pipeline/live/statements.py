@@ -54,10 +54,12 @@ RETIRE = (
 ACTIVE_FEEDS = select(DEVICES.c.source).where(DEVICES.c.retired_at_us.is_(None)).distinct()
 
 ALL_VALUES = select(VALUES)
-DEVICE_WITH_VALUES = (
-    select(DEVICES, VALUES)
-    .select_from(DEVICES.outerjoin(VALUES, VALUES.c.device_id == DEVICES.c.device_id))
-    .where(DEVICES.c.device_id == bindparam("device"))
+_DEVICES_WITH_VALUES = select(DEVICES, VALUES).select_from(
+    DEVICES.outerjoin(VALUES, VALUES.c.device_id == DEVICES.c.device_id)
+)
+DEVICE_WITH_VALUES = _DEVICES_WITH_VALUES.where(DEVICES.c.device_id == bindparam("device"))
+ACTIVE_WITH_VALUES = _DEVICES_WITH_VALUES.where(
+    DEVICES.c.kind.in_(bindparam("kinds", expanding=True)), DEVICES.c.retired_at_us.is_(None)
 )
 VALUES_OF_DEVICE = ALL_VALUES.where(VALUES.c.device_id == bindparam("device"))
 NEWEST_TIMES = (

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.live import rows, statements
 from cph50_pipeline.live.database import Database
-from cph50_pipeline.live.model import Cycle, Device, Heartbeat, LatestValue, Reading
+from cph50_pipeline.live.model import Cycle, Device, DeviceKind, Heartbeat, LatestValue, Reading
 from cph50_pipeline.live.readings import trouble_of
 from cph50_pipeline.live.times import microseconds, moment_of
 from cph50_pipeline.live.upkeep import Removed, maintain
@@ -144,6 +145,23 @@ class LiveStore:
         width = statements.DEVICE_WIDTH
         values = [rows.value_of(row[width:]) for row in found if row[width] is not None]
         return rows.device_of(found[0][:width]), sorted(values, key=lambda value: value.sensor)
+
+    def known_of(self, kinds: Collection[DeviceKind]) -> list[tuple[Device, list[LatestValue]]]:
+        """The devices of these kinds with what their sensors said last, by id and sensor, all of one moment."""
+        asked = {"kinds": sorted(kind.value for kind in kinds)}
+        with self._database.reading() as connection:
+            found = connection.execute(statements.ACTIVE_WITH_VALUES, asked).all()
+        width = statements.DEVICE_WIDTH
+        said: dict[tuple[Any, ...], list[LatestValue]] = {}
+        for row in found:
+            values = said.setdefault(tuple(row[:width]), [])
+            if row[width] is not None:
+                values.append(rows.value_of(row[width:]))
+        known = [(rows.device_of(device), values) for device, values in said.items()]
+        return [
+            (device, sorted(values, key=lambda value: value.sensor))
+            for device, values in sorted(known, key=lambda one: one[0].device_id)
+        ]
 
     def latest(self, device_id: str) -> list[LatestValue]:
         """What the sensors of a device said last, by sensor; empty when nothing was heard of it."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from cph50_pipeline.errors import BadInputError, PermanentError, TransientError
-from cph50_pipeline.live.model import Cycle, Heartbeat, Reading, Value
+from cph50_pipeline.live.model import Cycle, DeviceKind, Heartbeat, Reading, Value
 from cph50_pipeline.live.revisions import bring_up_to_date
 from cph50_pipeline.live.store import LiveStore
 from cph50_pipeline.live.tables import METADATA, REVISION_TABLE
@@ -83,6 +83,20 @@ def test_what_is_written_is_read_as_it_was(store: LiveStore) -> None:
     assert store.all_latest() == {"truck-7": [latest]}
     assert store.device("truck-7") == device()
     assert store.newest_times(FEED) == {"truck-7": said.at}
+
+
+def test_devices_are_asked_by_kind_with_all_that_they_said(store: LiveStore) -> None:
+    write(store, reading(1.0, "b"), reading(2.0, "a"))
+    charger = replace(device("charger-1"), kind=DeviceKind.CHARGER)
+    mute = replace(device("charger-0"), kind=DeviceKind.CHARGER)
+    gone = replace(device("charger-2", "another"), kind=DeviceKind.CHARGER)
+    store.write([charger, mute], [reading(3.0, device_id="charger-1")], FEED, NOW)
+    store.write([gone], [reading(4.0, device_id="charger-2")], "another", NOW)
+    store.retire("another", [], NOW)
+    assert store.known_of({DeviceKind.CHARGER}) == [(mute, []), (charger, store.latest("charger-1"))]
+    trucks = store.known_of({DeviceKind.TELEMETRY, DeviceKind.METER})
+    assert trucks == [(device(), store.latest("truck-7"))]
+    assert [value.sensor for value in trucks[0][1]] == ["a", "b"]
 
 
 @pytest.mark.parametrize("value", [0.0, False, True, 5e-324, 1.7e308, "0", "Wörter 🚚 'x\" --"])

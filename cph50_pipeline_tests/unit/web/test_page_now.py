@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from cph50_pipeline.defs.live import live_store
+from cph50_pipeline.defs.page_now import Dashboard
 from cph50_pipeline.live.model import Device, DeviceKind, Reading
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.documents import dump_json
@@ -84,6 +85,22 @@ def test_without_a_live_table_the_page_stands_by_the_files_and_says_why(tmp_path
     assert "7.5 kWh" in page.text
     assert 'charger.power</bdi></dt><dd><data value="1.25"' in page.text
     assert 'id="trouble-1"' in page.text
+
+
+def test_a_chargers_curve_is_read_again_only_when_its_power_has_a_new_time(settings: Settings) -> None:
+    now = datetime.now(UTC)
+    begun = now - timedelta(minutes=40)
+    session = [Reading(CHARGER, "session_start", begun.isoformat(), None, now)]
+    powers = [Reading(CHARGER, "power_kw", 7.0, "kW", begun + timedelta(minutes=m)) for m in (5, 15, 25)]
+    live_store(settings).write([AT_HOME], [*session, *powers], "charger", now)
+    charge(settings, 7.0)
+    dashboard = Dashboard.of(settings)
+    first = dashboard.view(now).chargers[0].curve
+    assert first is not None
+    live_store(settings).maintain(now + timedelta(days=3), 1)  # the table forgets what was
+    assert dashboard.view(now + timedelta(seconds=1)).chargers[0].curve == first
+    charge(settings, 5.0)
+    assert dashboard.view(now + timedelta(seconds=2)).chargers[0].curve is None
 
 
 def test_a_damaged_file_is_told_and_the_rest_is_shown(settings: Settings) -> None:
