@@ -195,9 +195,7 @@ def _day_of(view: View, text: str) -> date:
 def _range(given: Mapping[str, str], today: date) -> Period:
     last = _day("to", given["to"]) if "to" in given else today
     first = _day("from", given["from"]) if "from" in given else last - timedelta(days=29)
-    if last < first:
-        raise BadInputError(f"to: {last} is before {first}", remedy="Choose a last day that is not earlier")
-    return Period("range", first, last)
+    return Period("range", min(first, last), max(first, last))
 
 
 def _day(name: str, text: str) -> date:

@@ -10,9 +10,12 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cph50_pipeline.storage.logs import logged_with
+from cph50_pipeline.web.guard import with_headers
 from cph50_pipeline.web.metrics import Metrics
 from cph50_pipeline.web.problems import ProblemError, answer
 
@@ -51,14 +54,26 @@ class Logged:
             except Exception:
                 _log.exception("A route failed")
                 if sent.status == 0:
-                    fault = ProblemError(500, "A fault of this program", remedy=f"The log has {request_id}")
-                    await answer(fault)(scope, receive, sent.counting(send, request_id))
+                    told = _fault(request_id, Request(scope))
+                    await told(scope, receive, with_headers(sent.counting(send, request_id)))
             finally:
                 seconds = time.perf_counter() - begun
                 method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
                 # A stream lasts for as long as somebody listens, which says nothing of the server.
                 self._metrics.end(method, _route(scope), sent.status, None if sent.is_stream else seconds)
                 _log.info("%s %s %d", method, _route(scope), sent.status, extra=_fields(scope, sent, seconds))
+
+
+def _fault(request_id: str, request: Request) -> Response:
+    """What is told of a fault; where not even the page for it can be made, the document that programs get."""
+    fault = ProblemError(
+        500, "A fault of this program", remedy=f"The server's log says more, under {request_id}"
+    )
+    try:
+        return answer(fault, request)
+    except Exception:
+        _log.exception("The page that tells of it failed as well")
+        return answer(fault)
 
 
 class _Sent:

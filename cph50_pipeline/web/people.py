@@ -122,6 +122,12 @@ async def sign_in(request: Request, context: Household) -> Response:
     return answer
 
 
+@router.get("/sign-out")
+def sign_out_address() -> Response:
+    """Who comes by the address alone, which changes nothing, is led home."""
+    return RedirectResponse("/", 303)
+
+
 @router.post("/sign-out")
 def sign_out(request: Request, form: SignedForm) -> Response:
     """End this browser's session."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError, TransientError
+from cph50_pipeline.pages.links import Page
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
@@ -119,6 +121,35 @@ _MEANINGS = {
     503: "Not possible just now",
     504: "The source did not answer in time",
 }
+_TITLES = {
+    400: "This address is not right",
+    401: "Please sign in",
+    403: "This is not allowed",
+    404: "There is no such page",
+    405: "There is no such page",
+    422: "This address is not right",
+    429: "That was too often",
+    503: "This cannot be shown just now",
+}
+_FAULT = "Something went wrong here"
+_REFUSED = "This could not be done"
+"""Of a form: its address was right."""
+_PLAINLY = {
+    "missing": "is missing",
+    "extra_forbidden": "means nothing here",
+    "string_pattern_mismatch": "is not written as it has to be",
+}
+"""By pydantic's kind of error: what is wrong with a field, for a person."""
+_SECTIONS: tuple[tuple[str, Page, str], ...] = (
+    ("/history", "history", "To the history"),
+    ("/power", "power", "To the power"),
+    ("/management", "caches", "To the caches"),
+    ("/forms/refresh", "caches", "To the caches"),
+    ("/label", "label", "To the labels"),
+    ("/forms/", "label", "To the labels"),
+    ("/", "now", "To the dashboard"),
+)
+"""By how a path begins: the page that leads on."""
 EVERYWHERE = (400, 401, 403, 413, 422, 429, 431, 503)
 """The statuses that any route may answer with."""
 
@@ -166,7 +197,8 @@ def answer_with_problems(app: FastAPI) -> None:
 
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        said = "; ".join(_explain(found) for found in error.errors()[:5])
+        explain = _explain_plainly if _is_for_a_person(request) else _explain
+        said = "; ".join(explain(found) for found in error.errors()[:5])
         return answer(ProblemError(422, said), request)
 
     app.add_exception_handler(ProblemError, of_problem)
@@ -192,14 +224,19 @@ def _told_to_a_person(problem: ProblemError, request: Request) -> Response:
 
     if problem.status == 401 and request.method == "GET":
         return RedirectResponse(sign_in_path(request), 303)
+    path = request.url.path
+    section, words = next((page, words) for begin, page, words in _SECTIONS if path.startswith(begin))
+    is_form = request.method != "GET" and problem.status not in (401, 404)
     page = html_page(
         request,
         "notice",
         status=problem.status,
-        title=HTTPStatus(problem.status).phrase,
-        said=problem.detail,
+        title=_REFUSED if is_form else _TITLES.get(problem.status, _FAULT),
+        said="" if problem.detail == HTTPStatus(problem.status).phrase else problem.detail,
         kept=problem.kept,
         remedy=problem.remedy,
+        section=section,
+        section_words=words,
     )
     page.headers.update({k: v for k, v in problem.headers.items() if k.lower() != "www-authenticate"})
     return page
@@ -211,7 +248,17 @@ def _status_of(error: Cph50Error) -> int:
     return 422 if isinstance(error, BadInputError) else 503
 
 
+def _explain_plainly(found: Mapping[str, Any]) -> str:
+    message = str(found["msg"]).removeprefix("Value error, ")
+    it_should = re.fullmatch(r"(?:Input|String) (should .*)", message)
+    said = _PLAINLY.get(found["type"]) or (it_should[1] if it_should else f"is not right: {message}")
+    return _cut(f"“{found['loc'][-1]}” {said}")
+
+
 def _explain(found: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in found["loc"])
-    line = f"{place}: {str(found['msg']).removeprefix('Value error, ')}"
+    return _cut(f"{place}: {str(found['msg']).removeprefix('Value error, ')}")
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= _MAX_SHOWN else line[: _MAX_SHOWN - 1] + "…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -89,10 +90,51 @@ def test_what_went_wrong_is_a_page_for_people_and_a_document_for_programs(client
     page = client.get("/no/such/page", headers=HTML)
     assert page.status_code == 404
     assert page.headers["content-type"].startswith("text/html")
-    assert "<h1>Not Found</h1>" in page.text
+    assert "<h1>There is no such page</h1>" in page.text
+    assert "Not Found" not in page.text
     document = client.get("/no/such/page")
     assert document.status_code == 404
     assert document.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("address", "title", "said", "to"),
+    [
+        ("/power?range=weird", "This address is not right", "“range” should be", 'href="/power"'),
+        ("/history?at=2026-13", "This address is not right", "at: ", 'href="/history"'),
+        ("/history/session", "This address is not right", "“id” is missing", 'href="/history"'),
+        ("/history/session?id=%3Cb", "This address is not right", "“id” is not written", 'href="/history"'),
+        ("/history/session?id=1", "There is no such page", "There is no session 1", 'href="/history"'),
+    ],
+)
+def test_a_person_is_told_in_plain_words_and_led_to_the_section(
+    client: httpx.Client, address: str, title: str, said: str, to: str
+) -> None:
+    text = client.get(address, headers=HTML).text
+    assert f"<h1>{title}</h1>" in text
+    main = text.partition("<main")[2]
+    assert said in main
+    assert to in main
+    assert "Unprocessable" not in text
+
+
+@pytest.mark.parametrize("is_page_broken", [False, True])
+def test_a_fault_is_a_page_for_people_and_a_document_where_even_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_page_broken: bool
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("cph50_pipeline.web.page_history.history_inputs", fail)
+    with served(settings_in(tmp_path)) as one:
+        if is_page_broken:
+            monkeypatch.setattr("cph50_pipeline.web.html.render", fail)
+        answer = one.get("/history", headers=HTML)
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-request-id"] in answer.text
+    assert ("<h1>Something went wrong here</h1>" in answer.text) is not is_page_broken
+    assert answer.headers["content-type"].startswith("application/problem" if is_page_broken else "text/html")
 
 
 def test_what_is_for_programs_says_so_to_a_browser_too(client: httpx.Client) -> None:

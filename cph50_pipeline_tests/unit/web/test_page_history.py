@@ -159,7 +159,6 @@ def test_who_may_not_read_is_led_to_sign_in_and_back(tmp_path: Path) -> None:
     [
         "view=week",
         "at=2026-13",
-        "from=2026-02-01&to=2026-01-01",
         "vehicle=%3Cscript%3E",
         "sort=colour",
         "order=up",
@@ -173,7 +172,7 @@ def test_an_address_that_asks_for_nothing_there_is_a_page_that_says_what_is_wron
     api: httpx.Client, query: str
 ) -> None:
     text = page(api, f"/history?{query}", 422)
-    assert query.partition("=")[0].replace("from", "to") + ":" in text
+    assert query.partition("=")[0] + ":" in text
     assert "<script>" not in text
 
 
