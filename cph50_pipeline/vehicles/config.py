@@ -215,6 +215,17 @@ def with_retired_vehicle(
     return _with_entry(document, vehicle_id, {**entry, "valid_periods": closed}, edited_at)
 
 
+def without_vehicle(document: Mapping[str, Any], vehicle_id: str, edited_at: datetime) -> dict[str, Any]:
+    """The parsed file without a car; for one that nothing names, since others are called by their ids ever after.
+
+    Raises:
+        BadInputError: there is no such car.
+    """
+    _entry(document, vehicle_id)
+    left = {id_: entry for id_, entry in document["vehicles"].items() if id_ != vehicle_id}
+    return {**document, "vehicles": left, "last_updated": _stamp(edited_at)}
+
+
 def _entry(document: Mapping[str, Any], vehicle_id: str) -> dict[str, Any]:
     vehicles = document.get("vehicles", {})
     if vehicle_id not in vehicles:
@@ -274,8 +285,15 @@ def _with_entry(
     vehicles = document.get("vehicles", {})
     if vehicles.get(vehicle_id) == entry:
         return dict(document)
-    stamp = format_instant(edited_at.replace(microsecond=0))
-    return {**document, "vehicles": {**vehicles, vehicle_id: dict(entry)}, "last_updated": stamp}
+    return {
+        **document,
+        "vehicles": {**vehicles, vehicle_id: dict(entry)},
+        "last_updated": _stamp(edited_at),
+    }
+
+
+def _stamp(edited_at: datetime) -> str:
+    return format_instant(edited_at.replace(microsecond=0))
 
 
 def explain(error: ValidationError) -> str:

@@ -23,6 +23,7 @@ from cph50_pipeline.web import (
     html,
     metrics,
     page_caches,
+    page_cars,
     page_history,
     page_label,
     page_now,
@@ -110,6 +111,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(caches.changes)
     app.include_router(page_caches.changes)
     app.include_router(page_label.changes)
+    app.include_router(page_cars.changes)
     app.include_router(health.router)
     for shown in (docs, html, people):
         app.include_router(shown.router)

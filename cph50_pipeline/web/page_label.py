@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
+from cph50_pipeline.civil_time import local_date
 from cph50_pipeline.defs.due_months import without_gaps
-from cph50_pipeline.defs.editing_cars import edit_cars
 from cph50_pipeline.defs.labelling import (
     car_now,
     find_sessions,
@@ -50,13 +50,14 @@ from cph50_pipeline.pages.labels import (
 )
 from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.pages.troubles import Trouble
-from cph50_pipeline.vehicles.config import VehicleConfig, explain, new_vehicle_id, with_vehicle
+from cph50_pipeline.vehicles.config import VehicleConfig, explain
 from cph50_pipeline.vehicles.labels import BY_HAND, Label, new_label, read_label
 from cph50_pipeline.vehicles.release import Gate
 from cph50_pipeline.vehicles.review import ReviewItem
 from cph50_pipeline.web.context import Context, Household
 from cph50_pipeline.web.html import html_page
 from cph50_pipeline.web.own_runs import OwnRuns
+from cph50_pipeline.web.page_cars import car_form
 from cph50_pipeline.web.people import SignedForm
 from cph50_pipeline.web.vehicles import NewLabel, write_down
 
@@ -71,7 +72,6 @@ _MOST_CARRIED = 4000
 _MOST_AT_ONCE = 50
 _SESSION = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RUN = re.compile(r"[0-9a-f-]{36}")
-_CAR_FIELDS = ("make", "model", "year", "efficiency_mi_per_kwh")
 
 ValueT = TypeVar("ValueT")
 ShortText = Annotated[str, Query(max_length=200)]
@@ -90,6 +90,7 @@ def label_page(
     was: LongText = "",
     trained: ShortText = "",
     added: ShortText = "",
+    removed: ShortText = "",
 ) -> Response:
     """The sessions that want a word, with what is known of them."""
     memory: LabelMemory = request.app.state.label_memory
@@ -119,6 +120,9 @@ def label_page(
         outcome=clicked,
         training=_training(request, context, look.history, cars, trained),
         added=cars.get(added),
+        removed=removed,
+        car_form=car_form(request, context),
+        today=local_date(context.clock(), context.settings.zone),
         minimum_labels=Gate().minimum_labels,
         **shown,
     )
@@ -177,27 +181,6 @@ def group(request: Request, context: Household, form: SignedForm) -> Response:
         months = {unlabel_session(store, first, id_) or "" for id_ in labelled} - {""}
     runs = [_runs(request).begin_naming(span) for span in without_gaps(sorted(months))]
     return _to_outcome(form, session_ids, runs, "")
-
-
-@changes.post("/car")
-def add_car(context: Household, form: SignedForm) -> Response:
-    """Add a car to the household."""
-    fields = {name: text for name in _CAR_FIELDS if (text := form.get(name, "").strip())}
-    nickname = form.get("nickname", "").strip()
-    called = nickname or " ".join(fields[name] for name in ("make", "model", "year") if name in fields)
-    if not called:
-        raise BadInputError("A car needs a name, or a make and a model", kept="No car was added")
-    first_day = form.get("first_day", "").strip()
-    days = {"from": _day(first_day)} if first_day else {}
-    given = {**({"nickname": nickname} if nickname else {}), **fields}
-    made: list[str] = []
-
-    def change(document: Mapping[str, Any], now: Any) -> object:
-        made.append(new_vehicle_id(called, document.get("vehicles", {})))
-        return with_vehicle(document, made[-1], given, days, now)
-
-    edit_cars(Store.of(context.settings), change, context.clock())
-    return RedirectResponse(f"{ServedLinks().page('label', added=made[-1])}#cars", 303)
 
 
 @changes.post("/train")
@@ -392,15 +375,6 @@ def _query(session_ids: Sequence[str], runs: Sequence[str], was: str) -> str:
 def _ids(text: str) -> list[str]:
     found = [one for one in dict.fromkeys(text.split()) if _SESSION.fullmatch(one)]
     return found[:_MOST_AT_ONCE]
-
-
-def _day(text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise BadInputError(
-            f"'{text}' is not a day", kept="No car was added", remedy="Write it as 2026-01-31"
-        ) from None
 
 
 def _runs(request: Request) -> OwnRuns:

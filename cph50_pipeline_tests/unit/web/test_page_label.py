@@ -18,7 +18,7 @@ from cph50_pipeline_tests.unit.web.household import served, settings_in
 
 HTML = {"Accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>‮" + "W" * 300
-FORMS = ("label", "group", "car", "train")
+FORMS = ("label", "group", "car", "car/back", "train")
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def test_a_group_without_sessions_is_refused(person: Person) -> None:
 
 def test_a_car_gets_an_id_made_of_its_name_and_is_shown_inert(person: Person) -> None:
     before = {*person.cars}
-    for _ in range(2):
-        answer = person.send("car", nickname=HOSTILE, year="2024", first_day="2026-01-02")
+    for name in (HOSTILE, f"{HOSTILE}!"):
+        answer = person.send("car", nickname=name, year="2024", first_day="2026-01-02")
         assert answer.status_code == 303
     [first, second] = sorted({*person.cars} - before)
     assert (second, person.cars[first]["nickname"]) == (f"{first}_2", HOSTILE)
@@ -107,21 +107,50 @@ def test_a_car_gets_an_id_made_of_its_name_and_is_shown_inert(person: Person) ->
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "said"),
     [
-        {},
-        {"nickname": "  "},
-        {"nickname": "A", "year": "soon"},
-        {"nickname": "A", "efficiency_mi_per_kwh": "-3"},
-        {"nickname": "A", "first_day": "tomorrow"},
+        ({}, "Say what you call it"),
+        ({"nickname": "  ", "make": "Volvo"}, "Say what you call it"),
+        ({"nickname": "ember"}, "There is a car called ember already; give this one another name"),
+        ({"nickname": "A", "year": "soon"}, "The year must be one such as"),
+        ({"nickname": "A", "efficiency_mi_per_kwh": "much"}, "must be a number such as 3.4"),
+        ({"nickname": "A", "first_day": "2999-01-01"}, "cannot lie ahead"),
+        ({"nickname": HOSTILE * 9}, "This is too long"),
     ],
 )
-def test_a_car_that_cannot_be_is_refused_and_nothing_is_written(
-    person: Person, fields: dict[str, str]
+def test_a_car_that_cannot_be_leads_back_to_its_form_with_a_word_beside_the_field(
+    person: Person, fields: dict[str, str], said: str
 ) -> None:
+    person.send("car", nickname="Ember")
     before = person.cars
-    assert person.send("car", **fields).status_code == 422
+    answer = person.send("car", make="<i>", **{key: text for key, text in fields.items() if key != "make"})
+    assert answer.status_code == 303
     assert person.cars == before
+    page = person.client.get(answer.headers["location"]).text
+    assert said in page
+    assert 'name="make" value="&lt;i&gt;"' in page
+    assert "<details open>" in page
+
+
+def test_a_decimal_comma_is_a_point(person: Person) -> None:
+    person.send("car", nickname="Comma", efficiency_mi_per_kwh="3,4")
+    assert person.cars["comma"]["efficiency_mi_per_kwh"] == 3.4
+
+
+def test_a_car_that_nothing_names_is_taken_back_and_another_is_not(person: Person) -> None:
+    before = person.cars
+    added = person.send("car", nickname="Brook").headers["location"]
+    assert "Take it back" in person.client.get(added).text
+    root = DataRoot(person.settings.data_root)
+    root.write("session_vehicle_map.json", b'{"1": "brook"}')
+    refused = person.send("car/back", vehicle_id="brook")
+    assert refused.status_code == 422
+    assert "cph50 vehicles retire brook" in refused.text
+    root.write("session_vehicle_map.json", b"{}")
+    back = person.send("car/back", vehicle_id="brook")
+    assert "was taken back" in person.client.get(back.headers["location"]).text
+    assert person.cars == before
+    assert person.send("car/back", vehicle_id="nobody").status_code == 422
 
 
 @pytest.mark.parametrize(
