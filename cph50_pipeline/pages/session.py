@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
 from cph50_pipeline.charging.slots import ChargingSlot
 from cph50_pipeline.civil_time import format_local, local_date, month_of, parse_instant
+from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.pages.cars import Car, cars_of
 from cph50_pipeline.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, GridLine, curve, scale
 from cph50_pipeline.pages.history import NAMED_BY, Flag, flags_of
@@ -23,6 +25,7 @@ from cph50_pipeline.vehicles.config import VehicleConfig
 
 _TICKS = 5
 _SECOND = timedelta(seconds=1)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +237,19 @@ def shown(value: object, zone: ZoneInfo) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and len(value) > len("2026-01-07T06:00") and value[10:11] == "T":
-        return format_local(parse_instant(value), zone)
+    if isinstance(value, str):
+        return _time_shown(value, zone) if _INSTANT.match(value) else value
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or NOTHING
     return str(value)
+
+
+def _time_shown(text: str, zone: ZoneInfo) -> str:
+    """What looks like a time as the household has it; as it stands where it is none."""
+    try:
+        return format_local(parse_instant(text), zone)
+    except (BadInputError, OverflowError):  # the latter beyond the years that there are
+        return text
 
 
 def _ticks(first: datetime, last: datetime, width: float, zone: ZoneInfo) -> tuple[Tick, ...]:

@@ -4,8 +4,13 @@ const input = find?.elements.q;
 const rows = [...document.querySelectorAll("tr[data-words]")];
 const asked = input?.value ?? "";
 
+// As the server folds what it looks for and in: "Straße" is "strasse", and "Σ" is "σ" also at a word's end.
+function folded(text) {
+  return [...text.toUpperCase()].map((one) => one.toLowerCase()).join("");
+}
+
 function narrow() {
-  const text = input.value.trim().replace(/\s+/g, " ").toLowerCase();
+  const text = folded(input.value.trim().replace(/\s+/g, " "));
   let shown = 0;
   for (const row of rows) {
     row.hidden = !row.dataset.words.includes(text);

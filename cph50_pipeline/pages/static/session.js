@@ -62,4 +62,5 @@ function load() {
 }
 
 // The library is asked for once the page stands; where it does not come, the picture stays.
-if (holder && table) requestIdleCallback(load, { timeout: 2000 });
+const whenIdle = window.requestIdleCallback ?? ((run) => setTimeout(run, 50));
+if (holder && table) whenIdle(load, { timeout: 2000 });

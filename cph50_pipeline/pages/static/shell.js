@@ -18,7 +18,7 @@ function made(kind, options) {
 }
 
 export function number(value, unit, decimals) {
-  const shown = made(Intl.NumberFormat, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value);
+  const shown = made(Intl.NumberFormat, { minimumFractionDigits: decimals, maximumFractionDigits: decimals, signDisplay: "negative" }).format(value);
   return unit ? `${shown} ${unit}` : shown;
 }
 

@@ -124,6 +124,9 @@ def test_the_curve_stays_in_its_picture_and_has_no_line_where_no_power_is_known(
         (None, "\N{EN DASH}"),
         ("2026-01-07T07:00:00+00:00", "2026-01-06 23:00:00 PST"),
         ("charging", "charging"),
+        ("The Marina Tariff of 2026", "The Marina Tariff of 2026"),
+        ("2026-01-07T07:00:00", "2026-01-07T07:00:00"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
         (True, "yes"),
         (0.0, "0.0"),
         (["idle", "tiny"], "idle, tiny"),
@@ -132,3 +135,10 @@ def test_the_curve_stays_in_its_picture_and_has_no_line_where_no_power_is_known(
 )
 def test_stored_values_are_shown_as_people_read_them(value: object, expected: str) -> None:
     assert shown(value, LA) == expected
+
+
+@given(
+    st.one_of(st.text(), st.from_regex(r"\A.{10}T.{5,}\Z"), st.from_regex(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d.*\Z"))
+)
+def test_whatever_text_is_stored_can_be_shown(text: str) -> None:
+    assert shown(text, LA)[:1] == text[:1] or shown(text, LA)[4:5] == "-"
