@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -66,6 +66,7 @@ changes = APIRouter(prefix="/forms", include_in_schema=False)
 
 TABS = ("review", "nameless", "labelled")
 OUTCOME = "/label/outcome"
+TRAINING = "/label/training"
 _LOOK_SECONDS = 2.0
 _MOST_CARRIED = 4000
 """Characters of an address in which the label before travels: a server takes no address without an end."""
@@ -137,6 +138,15 @@ def outcome(
     if found is None:
         raise NotFoundError("No stored month has that session")
     return html_page(request, "label_outcome", outcome=found)
+
+
+@router.get(TRAINING)
+def training(request: Request, context: Household, trained: ShortText) -> Response:
+    """How it stands with a training that somebody asked for, as a part of the page."""
+    found = _training(request, context, None, {}, trained)
+    if found["run"] is None:
+        raise NotFoundError("That is not the id of a run")
+    return html_page(request, "label_training", training=found)
 
 
 @changes.post("/label")
@@ -289,7 +299,8 @@ def _training(
         "trouble": trouble,
         "run": None if asked is None else _run_shown(request, context, asked),
         "learned": None if history is None else learned(history.model, cars),
-        "again": ServedLinks().page("label", trained=trained),
+        "again": f"{TRAINING}?{urlencode({'trained': trained})}",
+        "page": f"{ServedLinks().page('label', trained=trained)}#training",
     }
 
 

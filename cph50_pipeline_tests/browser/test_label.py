@@ -225,10 +225,84 @@ def test_one_click_labels_the_examples_of_a_group_and_one_more_takes_them_back(
     assert group.locator(".examples li").count() == len(session_ids)
     group.get_by_role("button", name="Ember").click()
     done(tab, *session_ids)
+    assert tab.page.evaluate("document.activeElement.className") == "outcome card"
     assert {home.named(id_)["vehicle_id"] for id_ in session_ids} == {EMBER}
     tab.page.get_by_role("button", name="Undo").click()
     tab.page.get_by_text("its label was taken back").first.wait_for()
     assert not set(session_ids) & home.labels().keys()
+
+
+def test_a_digit_labels_nothing_while_no_card_has_the_focus(tab: Tab, home: Labelled) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    before = home.labels()
+    tab.page.keyboard.press("1")
+    assert tab.page.locator("[aria-busy]").count() == 0
+    assert tab.page.locator(".outcome").count() == 0
+    assert home.labels() == before
+
+
+def test_u_undoes_the_newest_label_wherever_its_card_stands(tab: Tab, home: Labelled) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    cards = tab.page.locator("article.card[data-session]")
+    upper, lower = (cards.nth(place).get_attribute("data-session") or "" for place in (0, 1))
+    for session_id in (lower, upper):
+        tab.page.locator(f"#session-{session_id}").focus()
+        tab.page.keyboard.press("2")
+        told(tab, session_id, "labelled Tide")
+    tab.page.keyboard.press("u")
+    told(tab, upper, "taken back")
+    assert {lower, upper} & home.labels().keys() == {lower}
+    tab.page.keyboard.press("u")
+    told(tab, lower, "taken back")
+    assert lower not in home.labels()
+
+
+def test_a_click_that_is_refused_leaves_the_card_and_says_why(tab: Tab, home: Labelled) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    cookies = tab.page.context.cookies()
+    tab.page.context.clear_cookies()
+    session_id = tab.page.locator("article.card[data-session]").first.get_attribute("data-session") or ""
+    card = tab.page.locator(f"#session-{session_id}")
+    card.get_by_role("button", name="Tide").click()
+    refused = card.get_by_role("alert")
+    assert refused.inner_text().startswith("You are not signed in.")
+    link = refused.get_by_role("link", name="Sign in").get_attribute("href")
+    assert link == "/sign-in?next=%2Flabel%3Fshow%3Dnameless"
+    assert all("401" in error for error in tab.errors)
+    tab.errors.clear()
+
+    tab.page.context.add_cookies(cookies)
+    card.get_by_role("button", name="Tide").click()
+    told(tab, session_id, "labelled Tide")
+    tab.page.get_by_role("button", name="Undo").click()
+    told(tab, session_id, "taken back")
+
+
+def test_an_outcome_that_cannot_be_asked_for_just_now_stands_and_is_asked_for_again(
+    tab: Tab, home: Labelled
+) -> None:
+    open_signed_in(tab, home, "/label?show=nameless")
+    card = tab.page.locator("article.card[data-session]").first
+    session_id = card.get_attribute("data-session") or ""
+    # It is the second that is answered so: the first is where the form leads.
+    tab.page.route("**/label/outcome?*", lambda asked: asked.fulfill(status=503, body="down"), times=1)
+    with tab.page.expect_response(lambda answer: answer.status == 503):
+        card.get_by_role("button", name="Tide").click()
+    assert tab.page.get_by_role("button", name="Undo").is_visible()
+    done(tab, session_id)
+    assert all("503" in error for error in tab.errors)
+    tab.errors.clear()
+    tab.page.get_by_role("button", name="Undo").click()
+    told(tab, session_id, "taken back")
+
+
+def test_a_training_is_followed_without_a_reload(tab: Tab, home: Labelled) -> None:
+    open_signed_in(tab, home, "/label")
+    tab.page.get_by_role("button", name="Learn anew now").click()
+    tab.page.get_by_text("Learning the cars anew").wait_for()
+    tab.page.evaluate("window.isTheSame = true")
+    tab.page.locator('.outcome[data-done="yes"]').wait_for(timeout=RUN_MS)
+    assert tab.page.evaluate("window.isTheSame")
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 // A click or a key labels without a reload. Without this the same forms are sent as they stand.
 import { localise } from "./shell.js";
 
-const LOOK_MS = 1500;
+const LOOKS_MS = [1500, 3000, 5000, 10000]; // the last for as long as it takes
 const cards = () => [...document.querySelectorAll("article.card[data-session]")];
 let current = null;
+const clicked = [...document.querySelectorAll(".outcome:has(form.undo)")]; // what came of clicks, the newest last
 
 function go(card) {
   if (!card) return;
@@ -19,53 +20,77 @@ function beside(step) {
 }
 
 async function part(address, options) {
-  const answer = await fetch(address, { headers: { Accept: "text/html" }, ...options });
+  let answer;
+  try {
+    answer = await fetch(address, { headers: { Accept: "text/html" }, ...options });
+  } catch {
+    throw new Error("The server cannot be reached.");
+  }
   const made = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = made.querySelector(".outcome");
   if (answer.ok && found) return found;
-  const told = document.createElement("div");
-  told.className = "outcome card";
-  told.setAttribute("role", "alert");
-  told.tabIndex = -1;
-  told.textContent = (made.querySelector("main") || made.body).innerText.trim() || `The server answered ${answer.status}`;
-  return told;
+  const lines = [...made.querySelectorAll("main p:not(:has(a))")].map((one) => one.textContent.trim());
+  const said = lines.filter(Boolean).map((one) => one.replace(/\.?$/, "."));
+  throw new Error(said.join(" ") || `The server answered ${answer.status}.`, { cause: answer.status });
 }
 
+// What cannot be asked just now is asked again: the outcome stands meanwhile, with its undoing.
 async function follow(shown) {
-  while (shown.isConnected && shown.dataset.again && shown.dataset.done !== "yes") {
-    await new Promise((done) => setTimeout(done, LOOK_MS));
+  for (let look = 0; shown.isConnected && shown.dataset.again && shown.dataset.done !== "yes"; look += 1) {
+    await new Promise((done) => setTimeout(done, LOOKS_MS[Math.min(look, LOOKS_MS.length - 1)]));
     const next = await part(shown.dataset.again).catch(() => null);
-    if (!next || !shown.isConnected) continue;
+    if (!next || !shown.isConnected || shown.hasAttribute("aria-busy")) continue;
     const had = shown.contains(document.activeElement);
     shown.replaceWith(next);
     localise(next);
     if (had) next.focus();
+    if (clicked.includes(shown)) clicked[clicked.indexOf(shown)] = next;
     shown = next;
   }
+}
+
+function wait(card, form) {
+  card.querySelector(":scope .refused")?.remove();
+  card.setAttribute("aria-busy", "true");
+  for (const one of form.querySelectorAll("button")) one.disabled = true;
+}
+
+// The card stays as it was, so that it can be tried again.
+function refuse(card, form, error) {
+  card.removeAttribute("aria-busy");
+  for (const one of form.querySelectorAll("button")) one.disabled = false;
+  const told = document.createElement("p");
+  told.className = "bad refused";
+  told.setAttribute("role", "alert");
+  told.textContent = error.message;
+  if (error.cause === 401) {
+    const link = document.createElement("a");
+    link.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in";
+    told.append(" ", link);
+  }
+  form.append(told);
+  if (document.activeElement === document.body) card.focus();
 }
 
 async function send(form, button) {
   const fields = new URLSearchParams(new FormData(form, button));
   fields.set("part", "1");
   const card = form.closest(".card");
-  const next = cards()[cards().indexOf(card) + 1];
-  card.setAttribute("aria-busy", "true");
-  for (const one of form.querySelectorAll("button")) one.disabled = true;
+  const at = cards().indexOf(card);
+  const next = at < 0 ? null : cards()[at + 1];
+  wait(card, form);
   let shown;
   try {
     shown = await part(form.action, { method: "POST", body: fields });
-  } catch {
-    card.removeAttribute("aria-busy");
-    for (const one of form.querySelectorAll("button")) one.disabled = false;
-    const told = document.createElement("p");
-    told.className = "bad";
-    told.setAttribute("role", "alert");
-    told.textContent = "The server cannot be reached. Nothing was labelled.";
-    form.append(told);
+  } catch (error) {
+    refuse(card, form, error);
     return;
   }
   card.replaceWith(shown);
   localise(shown);
+  if (clicked.includes(card)) clicked.splice(clicked.indexOf(card), 1);
+  else clicked.push(shown);
   if (next) go(next);
   else shown.focus();
   follow(shown);
@@ -80,12 +105,13 @@ function onKey(event) {
     if (!card) return;
     go(card);
   } else if (/^[1-9]$/.test(key)) {
-    const card = current && current.isConnected ? current : cards()[0];
+    // Only where somebody is: what a key says is published.
+    const card = document.activeElement.closest("article.card[data-session]");
     const button = card && card.querySelector(`button[data-key="${key}"]:not(:disabled)`);
     if (!button) return;
     button.click();
   } else if (key === "u") {
-    const undo = [...document.querySelectorAll("form.undo button:not(:disabled)")].at(-1);
+    const undo = clicked.map((one) => one.querySelector("form.undo button:not(:disabled)")).findLast(Boolean);
     if (!undo) return;
     undo.click();
   } else if (key === "?") {
@@ -117,6 +143,4 @@ for (const skip of document.querySelectorAll(".skip-card")) {
 for (const keys of document.querySelectorAll(".keys")) keys.hidden = false;
 for (const shown of document.querySelectorAll(".outcome[data-again]")) follow(shown);
 const loading = document.querySelector("[data-loading]");
-if (loading) setTimeout(() => location.reload(), LOOK_MS);
-const waiting = document.querySelector("[data-reload]");
-if (waiting) setTimeout(() => location.reload(), LOOK_MS);
+if (loading) setTimeout(() => location.reload(), LOOKS_MS[0]);

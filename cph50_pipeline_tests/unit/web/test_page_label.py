@@ -171,9 +171,12 @@ def test_labels_that_cannot_be_read_are_told_in_their_place(person: Person) -> N
 
 
 def test_a_training_that_nobody_has_a_record_of_is_not_waited_for(person: Person) -> None:
-    page = person.client.get(f"/label?trained={uuid4()}").text
-    assert "is not on record" in page
-    assert "data-reload" not in page
+    run_id = uuid4()
+    for path in ("/label", "/label/training"):
+        shown = person.client.get(path, params={"trained": str(run_id)}).text
+        assert "is not on record" in shown
+        assert 'data-done="yes"' in shown
+    assert person.client.get("/label/training?trained=nothing").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["vehicle_config.json", "classifier_summary.json"])
