@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline_tests.browser.browsing import BOTH_WIDTHS, Tab
@@ -72,6 +73,23 @@ def test_a_bar_leads_to_its_day_and_the_day_to_the_session(tab: Tab, site: str) 
     assert tab.barriers() == []
     assert not tab.overflows()
     tab.picture("session")
+
+
+def test_bars_are_one_stop_for_tab_and_arrows_keep_the_focus_in_the_picture(tab: Tab, site: str) -> None:
+    tab.open(f"{site}/history?view=month&at=2026-01")
+    bars = tab.page.locator("svg.chart a")
+    tab.page.locator('svg.chart a[tabindex="-1"]').first.wait_for()
+    bars.first.focus()
+    for keys, number in ((("ArrowLeft",), 0), (("ArrowRight", "ArrowRight"), 2), (("End", "ArrowRight"), 30)):
+        for key in keys:
+            tab.page.keyboard.press(key)
+        expect(bars.nth(number)).to_be_focused()
+    tab.page.keyboard.press("Tab")
+    expect(tab.page.locator("svg.chart a:focus")).to_have_count(0)
+    tab.page.keyboard.press("Shift+Tab")
+    expect(bars.nth(30)).to_be_focused()
+    assert "at=2026-01" in tab.page.url
+    assert tab.barriers() == []
 
 
 def test_cars_range_order_and_text_hold_on_reload_and_as_a_deep_link(tab: Tab, site: str) -> None:

@@ -48,6 +48,28 @@ const keys = {
   "/": () => input?.focus(),
 };
 
+// The bars are one stop for Tab; arrows lead from bar to bar, and stay in the picture.
+const bars = [...document.querySelectorAll("svg.chart a")];
+
+function stopAt(bar) {
+  for (const one of bars) one.setAttribute("tabindex", one === bar ? "0" : "-1");
+}
+
+function toBar(event) {
+  const at = bars.indexOf(event.target);
+  const places = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: bars.length - 1 };
+  if (at < 0 || !(event.key in places) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  bars[places[event.key]]?.focus();
+}
+
+if (bars.length) {
+  stopAt(bars[0]);
+  const picture = bars[0].closest("svg");
+  picture.addEventListener("focusin", (event) => stopAt(event.target));
+  picture.addEventListener("keydown", toBar);
+}
+
 // An address that names what is folded up means what is in it.
 function unfold() {
   const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
