@@ -32,7 +32,7 @@ def html_page(
     Args:
         template: Its name, without the endings.
         page: Which of the pages it is, for the menu.
-        values: What the template names, besides `links`, `zone`, `person` and `sign_in`.
+        values: What the template names, besides `links`, `zone`, `person`, `sign_in` and `served_at`.
     """
     context: Context = request.app.state.context
     text = render(
@@ -42,12 +42,18 @@ def html_page(
         page=page,
         person=person_of(request),
         sign_in=sign_in_path(request),
+        served_at=context.clock(),
         **values,
     )
+    return of_the_moment(request, text, "text/html", status)
+
+
+def of_the_moment(request: Request, text: str, media_type: str, status: int = 200) -> Response:
+    """What is never kept, and may be another for who signed in; packed for those who take that."""
     data, headers = text.encode(), {"Cache-Control": "no-store", "Vary": "Accept-Encoding, Cookie"}
     if _takes_packed(request) and len(data) >= _LEAST_PACKED_BYTES:
         data, headers["Content-Encoding"] = gzip.compress(data, _QUICK), "gzip"
-    return Response(data, status, headers, media_type="text/html")
+    return Response(data, status, headers, media_type=media_type)
 
 
 @router.get(f"/{ASSETS}/{{version}}/{{name}}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,14 +18,14 @@ from cph50_pipeline.pages.power import RANGES, Range, chart_json
 from cph50_pipeline.power.meters import MeterConfig
 from cph50_pipeline.web import scans
 from cph50_pipeline.web.context import Context, Household
-from cph50_pipeline.web.html import html_page
+from cph50_pipeline.web.html import html_page, of_the_moment
 from cph50_pipeline.web.problems import ProblemError
 
 FINE = "/power/fine/"
 _STEP_MS = 300_000
 _DECIMALS = 4
 _MONTHS_BACK = 12
-_QUICK = 5
+_JSON = "application/json"
 router = APIRouter(include_in_schema=False)
 
 
@@ -55,7 +54,7 @@ def power(
 def data(request: Request, context: Household, wanted: Annotated[Range, FromPath()]) -> Response:
     """What the script of a range draws."""
     view = stored_power(Store.of(context.settings), wanted, context.settings.power_interval_seconds)
-    return _packed(request, chart_json(view))
+    return of_the_moment(request, chart_json(view), _JSON)
 
 
 @router.get("/power/fine/{month}.json")
@@ -74,7 +73,7 @@ def fine(request: Request, context: Household, month: str) -> Response:
         scan.values,
     )
     first, end = month_bounds(month, context.settings.zone)
-    return _packed(request, _columns(rows, first, end, _counters(context)))
+    return of_the_moment(request, _columns(rows, first, end, _counters(context)), _JSON)
 
 
 def _columns(rows: Any, first: datetime, end: datetime, counters: frozenset[str]) -> str:
@@ -109,11 +108,3 @@ def _months(context: Context) -> list[str]:
     """The months of the last year that are rolled up."""
     newest = month_of(context.clock(), context.settings.zone)
     return [one.month for one in context.files.of(ROLLUPS, shift_month(newest, -_MONTHS_BACK), newest).files]
-
-
-def _packed(request: Request, text: str) -> Response:
-    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding, Cookie"}
-    body = text.encode()
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = gzip.compress(body, _QUICK), "gzip"
-    return Response(body, headers=headers, media_type="application/json")

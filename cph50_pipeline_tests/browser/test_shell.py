@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from cph50_pipeline.defs.live import live_store
+from cph50_pipeline.live.model import Device, DeviceKind, Reading
 from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline_tests.browser.browsing import Tab
-from cph50_pipeline_tests.unit.web.household import TIDE, Stay, served, settings_in, store_stays
+from cph50_pipeline_tests.unit.web.household import CHARGER, TIDE, Stay, served, settings_in, store_stays
 
 START = datetime(2026, 1, 7, 6, tzinfo=UTC)
 
@@ -47,3 +49,15 @@ def test_a_curve_is_zoomed_into_in_a_browser_that_does_not_tell_when_it_is_idle(
     tab.page.add_init_script("delete window.requestIdleCallback")
     tab.open(f"{site}/history/session?id=1003&month=2026-01")
     tab.page.locator(".uplot canvas").wait_for()
+
+
+def test_ages_are_true_also_where_the_readers_clock_is_an_hour_wrong(tab: Tab, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    then = datetime.now(UTC) - timedelta(minutes=12)
+    charger = Device(CHARGER, DeviceKind.CHARGER, "CPH50", "charger")
+    said = Reading(CHARGER, "connected", True, None, then)
+    live_store(settings).write([charger], [said], "charger", then)
+    tab.page.add_init_script("const real = Date.now; Date.now = () => real() + 3600e3")
+    with served(settings) as client:
+        tab.open(str(client.base_url))
+        tab.page.get_by_text("Heard 12 min ago").wait_for()

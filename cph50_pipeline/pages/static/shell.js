@@ -10,6 +10,13 @@ const formats = {
   year: { year: "numeric" },
 };
 const kept = new Map();
+// By how much the server's clock is ahead of the reader's. A page of the static site was not made just now, and knows none.
+const aheadMs = document.documentElement.dataset.now ? new Date(document.documentElement.dataset.now) - arrivedMs() : 0;
+
+function arrivedMs() {
+  const first = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
+  return Date.now() - (performance.now() - first);
+}
 
 function made(kind, options) {
   const key = kind.name + JSON.stringify(options);
@@ -45,7 +52,7 @@ export function localise(root) {
 // <span data-since="2026-01-07T18:04:00Z"></span> counts on by itself; with data-ago it says "3 min ago".
 export function countAges(root = document) {
   for (const one of root.querySelectorAll("[data-since]")) {
-    const passed = age((Date.now() - new Date(one.dataset.since)) / 1000);
+    const passed = age((Date.now() + aheadMs - new Date(one.dataset.since)) / 1000);
     one.textContent = "ago" in one.dataset ? `${passed} ago` : passed;
   }
 }
