@@ -99,12 +99,19 @@ class Choice:
         key: What to type for it; empty where there is no key left.
         is_suggested: Whether it is probably the right one.
         is_label: Whether somebody said so already.
+        is_first: Whether it stands out: what somebody said, else what is suggested.
     """
 
     key: str
     car: Car
     is_suggested: bool
     is_label: bool
+    is_first: bool
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the program says so against what a person says."""
+        return self.is_suggested and not self.is_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ class Card:
         power_kw: At which it charged steadily; None when it did not.
         sentence: What is known, or what is the matter.
         todo: What to do about it; empty where that is plain.
+        dispute: Who said what, and what the program would say; empty where they do not differ.
         said_by: Who labelled it, "by hand" where no name was given; None when nobody did.
     """
 
@@ -129,6 +137,7 @@ class Card:
     power_kw: float | None
     sentence: str
     todo: str
+    dispute: str
     car: Car
     confidence: float
     said_by: str | None
@@ -196,6 +205,7 @@ def card(stay: Stay, drawing: Drawing, item: ReviewItem | None = None) -> Card:
         power_kw=None if case.fingerprint is None else case.fingerprint.power_kw.value,
         sentence=by_name(sentence, drawing.cars),
         todo="" if item is None else by_name(item.todo, drawing.cars),
+        dispute=_dispute(label, suggestion, drawing.cars),
         car=drawing.cars[named.vehicle_id],
         confidence=named.confidence,
         said_by=None if label is None else author(label),
@@ -240,6 +250,7 @@ def choices(
             car=one,
             is_suggested=one.vehicle_id == suggestion,
             is_label=one.vehicle_id == label,
+            is_first=one.vehicle_id == (label or suggestion),
         )
         for place, one in enumerate(offered, 1)
     )
@@ -450,6 +461,17 @@ def _kind(stay: Stay, item: ReviewItem | None, label: Label | None) -> str:
     if stay.named.classification.labeled_by is not None:
         return "Named by itself"
     return "Without a car" if stay.named.case.fingerprint is not None else "Too little to tell"
+
+
+def _dispute(label: Label | None, suggestion: str | None, cars: Mapping[str, Car]) -> str:
+    if label is None or suggestion in (None, label.vehicle_id):
+        return ""
+    who = "You" if label.labeled_by == BY_HAND else label.labeled_by
+    said, guess = said_car(label.vehicle_id, cars).name, said_car(suggestion or "", cars).name
+    return (
+        f"{who} said {said}; the program would say {guess}. "
+        f"If {said} is right, there is nothing to do: it counts, and only stays listed"
+    )
 
 
 def _told(stay: Stay, label: Label | None) -> str:

@@ -153,12 +153,23 @@ def test_a_card_says_when_how_much_and_what_is_the_matter_in_the_households_word
     assert made.sentence == "Labelled Ember; the classifier says Tide (0.93)"
     assert [one.car.name for one in made.choices if one.is_suggested] == ["Tide"]
     assert [one.car.name for one in made.choices if one.is_label] == ["Ember"]
+    assert [one.car.name for one in made.choices if one.is_first] == ["Ember"]
+    assert [one.car.name for one in made.choices if one.is_guess] == ["Tide"]
+    assert made.dispute.startswith("Anna said Ember; the program would say Tide. If Ember is right")
 
 
 def test_a_card_of_a_session_without_a_car_suggests_none() -> None:
     made = card(stay(), drawing())
     assert (made.kind, made.car.name, made.said_by) == ("Without a car", "Unknown", None)
-    assert not any(one.is_suggested or one.is_label for one in made.choices)
+    assert not any(one.is_suggested or one.is_label or one.is_first for one in made.choices)
+    assert made.dispute == ""
+
+
+def test_of_a_session_that_nobody_labelled_the_guess_stands_out_and_disputes_nothing() -> None:
+    made = card(stay(vehicle_id="tide", labeled_by="classifier", confidence=0.9), drawing())
+    assert [one.car.name for one in made.choices if one.is_first] == ["Tide"]
+    assert not any(one.is_guess for one in made.choices)
+    assert made.dispute == ""
 
 
 def test_names_replace_ids_and_nothing_else() -> None:

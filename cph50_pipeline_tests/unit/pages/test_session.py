@@ -142,3 +142,17 @@ def test_stored_values_are_shown_as_people_read_them(value: object, expected: st
 )
 def test_whatever_text_is_stored_can_be_shown(text: str) -> None:
     assert shown(text, LA)[:1] == text[:1] or shown(text, LA)[4:5] == "-"
+
+
+@pytest.mark.parametrize(
+    ("named_by", "said", "other"),
+    [
+        ("classifier", "A person should look at it", "The program would say another car"),
+        ("manual", "The program would say another car", "needs review"),
+    ],
+)
+def test_who_said_whose_it_was_is_not_asked_to_look_again(named_by: str, said: str, other: str) -> None:
+    view = replace(session_view(INPUTS, ServedLinks(), LA), labeled_by=named_by, needs_review=True)
+    text = rendered(view)
+    assert said in text
+    assert other not in text
