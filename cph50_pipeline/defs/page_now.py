@@ -160,9 +160,8 @@ class Dashboard:
             for id_, meter in config.meters.items()
             if meter.kind == "gauge"
         }
-        age = now - datetime.fromisoformat(points[-1]["timestamp"])
-        is_old = age.total_seconds() > _MISSED_INTERVALS * self.settings.power_interval_seconds
-        return published_meter_views(points, units, main, self.settings.zone, is_old=is_old)
+        old_before = now - timedelta(seconds=_MISSED_INTERVALS * self.settings.power_interval_seconds)
+        return published_meter_views(points, units, main, self.settings.zone, old_before)
 
 
 def live_snapshots(

@@ -255,8 +255,7 @@ def published_meter_views(
     units: Mapping[str, str],
     main: str,
     zone: ZoneInfo,
-    *,
-    is_old: bool,
+    old_before: datetime,
 ) -> list[MeterView]:
     """The same from the points of a published file, for when there is no live table.
 
@@ -264,6 +263,7 @@ def published_meter_views(
         points: In order of time.
         units: Of the meters by id.
         main: The meter of which a point speaks itself.
+        old_before: What was said before it is old; one meter may be silent while others go on.
     """
     found = []
     for meter, unit in units.items():
@@ -273,7 +273,7 @@ def published_meter_views(
             value = _number(said.get(field)) if isinstance(said, Mapping) else None
             if value is not None:
                 at = parse_instant(str(point["timestamp"])).astimezone(zone)
-                found.append(MeterView(meter, value, unit, _DECIMALS.get(unit, 1), at, is_old))
+                found.append(MeterView(meter, value, unit, _DECIMALS.get(unit, 1), at, at < old_before))
                 break
     return sorted(found, key=_power_first)
 

@@ -150,10 +150,13 @@ def test_a_published_meters_value_is_the_last_that_is_known_with_its_own_time() 
         {"timestamp": "2026-01-06T10:00:00-08:00", "power": 1.5, "home.voltage": {"mean": 240.0}},
         {"timestamp": "2026-01-06T10:10:00-08:00", "power": None, "home.voltage": {"mean": 239.0}},
     ]
-    found = published_meter_views(
-        points, {"home.power": "kW", "home.voltage": "V"}, "home.power", ZONE, is_old=True
-    )
-    assert [(one.value, str(one.at)[11:16]) for one in found] == [(1.5, "10:00"), (239.0, "10:10")]
+    units = {"home.power": "kW", "home.voltage": "V"}
+    old_before = datetime(2026, 1, 6, 10, 5, tzinfo=ZONE)
+    found = published_meter_views(points, units, "home.power", ZONE, old_before)
+    assert [(one.value, str(one.at)[11:16], one.is_old) for one in found] == [
+        (1.5, "10:00", True),
+        (239.0, "10:10", False),
+    ]
 
 
 @given(
