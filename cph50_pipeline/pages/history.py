@@ -6,6 +6,7 @@ exact, and those of a month's days are the month's. Where the values come from i
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -133,7 +134,7 @@ class Amounts:
 
     Attributes:
         car: Whose; None: all cars together.
-        share: Of the period's energy; None where there is none.
+        share: Of the period's energy; None where there is none. Those of `by_car` are whole percents of it that sum up.
         miles: As far as the cars' efficiency is known; None where of none.
         unknown_miles_kwh: The energy of which it is not.
         cost: As far as it is known; None where of nothing.
@@ -386,12 +387,12 @@ def history_view(
         tabs=_tabs(period, _day_to_choose(period, inputs.stored_months, today), address),
         years=_years(inputs.stored_months, period, today, address),
         shows=_shows(period, address),
-        previous=address.way(_stored_before(period, inputs.stored_months)),
+        previous=address.way(_stored_before(period, inputs.stored_months, today)),
         next=address.way(_stored_after(period, inputs.stored_months, today)),
         cars=cars,
         choices=_choices(tally, wanted),
         total=tally.amounts(None),
-        by_car=tuple(tally.amounts(car) for car in cars),
+        by_car=_with_whole_percents([tally.amounts(car) for car in cars]),
         began_before=sum(1 for row in sessions if row.day < period.first),
         chart=_chart(rows, tally.parts, cars, MEASURES[wanted.show]),
         parts=rows,
@@ -722,17 +723,43 @@ def _year(year: str) -> Period:
     return month_period(f"{year}-01").seen_as("year", date.min)
 
 
-def _stored_before(period: Period, months: Sequence[str]) -> Period | None:
+def _stored_before(period: Period, months: Sequence[str], today: date) -> Period | None:
+    """The period before; behind all that is stored the newest of which there is something."""
     before = period.previous
-    return before if before is not None and months and before.months[-1] >= months[0] else None
+    if before is None or not months or before.months[-1] < months[0]:
+        return None
+    is_far = before.first > max(today, month_period(months[-1]).last)
+    return _like(period, months[-1]) if is_far else before
 
 
 def _stored_after(period: Period, months: Sequence[str], today: date) -> Period | None:
+    """The period after; before all that is stored the first of which there is something."""
     after = period.next
     if after is None:
         return None
+    if months and after.months[-1] < months[0]:
+        return _like(period, months[0])
     is_there = after.first <= today or after.months[0] <= max(months, default="")
     return after if is_there else None
+
+
+def _like(period: Period, month: str) -> Period:
+    """A stored month, or the year it lies in where years are looked at."""
+    return _year(month[:4]) if period.view == "year" else month_period(month)
+
+
+def _with_whole_percents(amounts: Sequence[Amounts]) -> tuple[Amounts, ...]:
+    """Shares in whole percents that sum up to all: those that lack most of one are rounded up."""
+    percents = [(one.share or 0.0) * 100 for one in amounts]
+    whole = [math.floor(round(one, 6)) for one in percents]
+    lacking = round(sum(percents)) - sum(whole)
+    order = sorted(range(len(whole)), key=lambda place: (whole[place] - percents[place], place))
+    for place in order[:lacking]:
+        whole[place] += 1
+    return tuple(
+        one if one.share is None else replace(one, share=percent / 100)
+        for one, percent in zip(amounts, whole, strict=True)
+    )
 
 
 def _nearest(months: Sequence[str], period: Period, address: _Addresses) -> Way | None:

@@ -56,6 +56,21 @@ def test_a_month_shows_its_figures_and_its_bars_sum_to_them(tab: Tab, site: str)
     tab.picture("history")
 
 
+@pytest.mark.parametrize("tab", ["phone"], indirect=True)
+def test_on_a_phone_tables_fit_remarks_stand_under_the_car_and_no_figure_breaks(tab: Tab, site: str) -> None:
+    tab.open(f"{site}/history?view=month&at=2026-01")
+    for table in ("#cars-table", "#sessions-table"):
+        hidden = tab.page.locator(f".wide:has({table})").evaluate("one => one.scrollWidth - one.clientWidth")
+        assert hidden <= 0, table
+    assert "tiny" in tab.text('[data-session="1003"] td:nth-child(2)')
+    expect(tab.page.get_by_role("columnheader", name="Remarks")).to_be_hidden()
+    expect(tab.page.get_by_role("columnheader", name="Share")).to_be_hidden()
+    lines = tab.page.locator(".figures dd > data").evaluate_all(
+        "all => all.map(one => one.getClientRects().length)"
+    )
+    assert set(lines) == {1}
+
+
 @pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
 def test_a_bar_leads_to_its_day_and_the_day_to_the_session(tab: Tab, site: str) -> None:
     tab.open(f"{site}/history?view=year&at=2026")

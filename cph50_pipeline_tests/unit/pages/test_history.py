@@ -81,7 +81,13 @@ def test_the_bars_the_parts_the_cars_and_the_sessions_sum_to_the_same(
         bars = [part.value for bar in view.chart.bars for part in bar.segments if part.name == one.car.name]
         assert millionths(one.energy_kwh) == sum(millionths(value) or 0 for value in bars)
     assert view.total.sessions == sum(one.sessions for one in view.by_car) == len(view.rows)
-    assert sum(one.share or 0 for one in view.by_car) == pytest.approx(1 if total else 0)
+    shown = [float(f"{(one.share or 0) * 100:.0f}") for one in view.by_car]
+    assert sum(shown) == (100 if total else 0)
+    assert all(
+        abs(percent - 100 * one.energy_kwh * 1e6 / total) < 1
+        for percent, one in zip(shown, view.by_car, strict=True)
+        if total
+    )
 
 
 @settings(deadline=None)
@@ -240,6 +246,40 @@ def test_before_the_first_stored_month_and_after_today_there_is_no_way() -> None
     empty = seen(charges, containing("month", TODAY))
     assert empty.is_empty
     assert empty.nearest == Way(JANUARY, "/history?view=month&at=2026-01")
+
+
+@pytest.mark.parametrize(
+    ("period", "before", "after"),
+    [
+        (containing("month", date(2150, 5, 1)), "/history?view=month&at=2026-01", None),
+        (containing("day", date(2150, 5, 1)), "/history?view=month&at=2026-01", None),
+        (containing("year", date(1990, 5, 1)), None, "/history?view=year&at=2026"),
+        (Period("range", date(1990, 5, 1), date(1990, 5, 9)), None, "/history?view=month&at=2026-01"),
+    ],
+)
+def test_far_from_all_that_is_stored_the_way_back_leads_to_it(
+    period: Period, before: str | None, after: str | None
+) -> None:
+    view = seen([Charge("1", datetime(2026, 1, 7, 20, tzinfo=UTC), 4, 1)], period)
+    assert (view.previous and view.previous.address, view.next and view.next.address) == (before, after)
+
+
+def test_what_a_sum_lacks_stands_beside_it_in_words() -> None:
+    start = datetime(2026, 1, 7, 20, tzinfo=UTC)
+    known, unknown = Charge("1", start, 4, 1_000_000), Charge("2", start, 4, 500_000, cost=None)
+    text = render(
+        "history",
+        links=ServedLinks(),
+        zone="America/Los_Angeles",
+        page="history",
+        view=seen([known, unknown]),
+        csv="/history.csv",
+        person=None,
+        sign_in="/sign-in",
+    )
+    table = text.partition('id="cars-table"')[2].partition("</div>\n")[0]
+    assert re.search(r'data-figure="cost">.*?lacking">without <data [^>]*>2.0 kWh<', table)
+    assert "<abbr" not in text
 
 
 def test_a_session_stands_in_the_bar_in_which_it_began_and_one_from_before_in_the_first() -> None:
