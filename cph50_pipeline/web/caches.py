@@ -31,6 +31,8 @@ from cph50_pipeline.web.problems import ProblemError, documented
 
 _KEPT_SECONDS = 5.0
 _AT_WORK_SECONDS = 1.5
+_TIMES_LOOK = 3.0
+"""Looking at the entries takes a processor no more than a quarter of its time, however many ask."""
 _FINDINGS_SECONDS = 30.0
 _MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 _log = logging.getLogger(__name__)
@@ -132,8 +134,9 @@ class Caches:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = Lock()
-        self._looked_at = 0.0
-        self._found: list[EntryStatus] = []
+        self._kept_until = 0.0
+        self._found: list[EntryStatus] | None = None
+        self._order_lock = Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         self._running: Future[None] | None = None
         self._order: Order | None = None
@@ -147,10 +150,12 @@ class Caches:
         """
         kept_seconds = _KEPT_SECONDS if self.order_at_work is None else _AT_WORK_SECONDS
         with self._lock:
-            if fresh or not self._found or monotonic() - self._looked_at > kept_seconds:
+            begun = monotonic()
+            if fresh or self._found is None or begun >= self._kept_until:
                 with open_instance(self._settings) as instance:
                     self._found = all_statuses(instance, self._settings, now)
-                self._looked_at = monotonic()
+                ended = monotonic()
+                self._kept_until = ended + max(kept_seconds, _TIMES_LOOK * (ended - begun))
             return self._found
 
     def findings(self, now: datetime) -> list[HealthFinding]:
@@ -165,7 +170,7 @@ class Caches:
     @property
     def order_at_work(self) -> Order | None:
         """What this server makes again just now; None when it does not."""
-        with self._lock:
+        with self._order_lock:
             is_at_work = self._running is not None and not self._running.done()
             return self._order if is_at_work else None
 
@@ -177,13 +182,13 @@ class Caches:
             ProblemError: 409 while another refresh of this server is at work.
         """
         due = to_refresh(chosen(self.entries(now, fresh=True), wanted), force=wanted.force)
-        with self._lock:
+        with self._order_lock:
             if self._running is not None and not self._running.done():
                 raise ProblemError(409, "A refresh is at work", remedy="Ask again when it is done")
             if due:
                 self._order = Order(tuple((entry.type, entry.key) for entry in due), now)
                 self._running = self._pool.submit(self._make_again, wanted)
-                self._looked_at = 0.0
+        self._look_anew()
         return due
 
     def _make_again(self, wanted: Wanted) -> None:
@@ -192,11 +197,18 @@ class Caches:
         try:
             with open_instance(self._settings) as instance:
                 done = refresh(instance, self._settings, wanted, _log.info)
-        except Cph50Error as error:
-            _log.error("Nothing was refreshed: %s", error)
+        except Exception as error:
+            is_foreseen = isinstance(error, Cph50Error)
+            _log.error("Nothing was refreshed: %s", error, exc_info=not is_foreseen)
             return
+        finally:
+            self._look_anew()
         for entry in done.left:
             _log.error("%s %s is not valid: %s", entry.type, entry.key, entry.error or entry.why)
+
+    def _look_anew(self) -> None:
+        with self._lock:
+            self._kept_until = 0.0
 
     def close(self) -> None:
         """Wait for the refresh at work."""

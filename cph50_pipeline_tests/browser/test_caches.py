@@ -77,3 +77,13 @@ def test_one_entry_is_made_again_and_the_page_follows_it_without_a_reload(tab: T
     )
     assert tab.page.evaluate("window.isTheSame")
     assert "Refresh" in tab.page.get_by_role("button", name="Refresh everything").inner_text()
+
+
+def test_a_server_that_does_not_answer_is_told_and_asked_again(tab: Tab, url: str) -> None:
+    open_signed_in(tab, url, f"{STATUS}?type=session_samples")
+    tab.page.route("**/status?*part=1*", lambda asked: asked.fulfill(status=503, body="down"), times=1)
+    tab.page.get_by_role("button", name="Refresh Readings of sessions of 2026-02").click()
+    tab.page.get_by_text("The server answered 503. How it goes on is not known").wait_for()
+    tab.page.locator("#entries[data-busy='']:not(:has(.unheard))").wait_for(timeout=RUN_MS)
+    assert all("503" in error for error in tab.errors)
+    tab.errors.clear()

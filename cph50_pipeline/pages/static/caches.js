@@ -2,14 +2,15 @@
 import { countAges, localise } from "./shell.js";
 
 const LOOK_MS = 2000;
+const LONGEST_MS = 16000;
 
 async function look(shown) {
   const address = new URL(location.href);
   address.searchParams.set("part", "1");
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return shown;
   const made = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#entries");
-  if (!made) return shown;
+  if (answer.redirected) throw new Error("You are not signed in any more.");
+  if (!answer.ok || !made) throw new Error(`The server answered ${answer.status}.`);
   for (const kept of shown.querySelectorAll("details[data-keep]")) {
     const same = made.querySelector(`details[data-keep="${CSS.escape(kept.dataset.keep)}"]`);
     if (same) same.open = kept.open;
@@ -22,14 +23,33 @@ async function look(shown) {
   return made;
 }
 
+function tell(shown, words) {
+  shown.querySelector(".unheard")?.remove();
+  for (const link of shown.querySelectorAll(".by-hand")) link.hidden = !words;
+  if (!words) return;
+  const told = document.createElement("p");
+  told.className = "warn unheard";
+  told.textContent = words;
+  shown.querySelector(".work").append(told);
+}
+
 async function follow() {
   let shown = document.querySelector("#entries");
   let lookOnce = new URLSearchParams(location.search).get("began") > 0;
+  let pauseMs = LOOK_MS;
+  if (shown) tell(shown, "");
   while (shown && (shown.dataset.busy === "yes" || lookOnce)) {
-    lookOnce = false;
-    for (const link of shown.querySelectorAll(".by-hand")) link.hidden = true;
-    await new Promise((done) => setTimeout(done, LOOK_MS));
-    shown = await look(shown).catch(() => shown);
+    await new Promise((done) => setTimeout(done, pauseMs));
+    try {
+      shown = await look(shown);
+      lookOnce = false;
+      pauseMs = LOOK_MS;
+      tell(shown, "");
+    } catch (error) {
+      pauseMs = Math.min(2 * pauseMs, LONGEST_MS);
+      const why = error instanceof TypeError ? "The server cannot be reached." : error.message;
+      tell(shown, `${why} How it goes on is not known; it is asked again.`);
+    }
   }
 }
 

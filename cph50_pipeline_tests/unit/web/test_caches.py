@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cph50_pipeline.web import caches
 from cph50_pipeline_tests.unit.web.household import served, settings_in, store_stays
 
 BEARER = {"Authorization": "Bearer right-token"}
@@ -94,3 +97,32 @@ def test_health_names_what_is_down_and_answers_all_the_same(client: httpx.Client
     assert found["chargepoint"] is False
     assert found["dagster"] is False
     assert found["disk"] is True
+
+
+def test_entries_that_took_long_are_kept_three_times_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    seconds = iter(range(0, 300, 3))  # three pass whenever somebody looks at the clock
+    monkeypatch.setattr(caches, "monotonic", lambda: next(seconds))
+    managed = caches.Caches(settings_in(tmp_path))
+    looks = [managed.entries(datetime(2026, 3, 1, tzinfo=UTC)) for _ in range(5)]
+    managed.close()
+    # The first look lasted from 0 to 3, and so holds until 12.
+    assert [one is looks[0] for one in looks] == [True, True, True, False, False]
+
+
+def test_what_is_at_work_is_told_while_the_entries_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    managed = caches.Caches(settings_in(tmp_path))
+    with ThreadPoolExecutor(1) as another:
+
+        def clock() -> float:
+            assert another.submit(lambda: managed.order_at_work).result(20) is None
+            return 0.0
+
+        monkeypatch.setattr(caches, "monotonic", clock)
+        managed.entries(datetime(2026, 3, 1, tzinfo=UTC))
+    managed.close()
