@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from cph50_pipeline.civil_time import local_date, month_bounds, month_of, shift_month
 from cph50_pipeline.defs.month_files import ROLLUPS
@@ -128,6 +128,32 @@ def test_a_years_five_minutes_are_asked_for_month_by_month_as_they_come_into_vie
     tab.page.get_by_role("button", name="All").click()
     expect(tab.page.locator("#pictures")).to_have_attribute("data-here", re.compile(r"^\S+ \S+ \S+$"))
     assert len(asked) == 3
+
+
+def test_months_that_do_not_come_are_told_and_asked_for_again(tab: Tab, house: str) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) <= 2:
+            route.fulfill(status=503)
+        else:
+            route.continue_()
+
+    tab.page.route("**/power/fine/**", answer)
+    tab.open(f"{house}/power?range=fine")
+    told = tab.page.locator("#missing")
+    expect(told).to_contain_text(re.compile(r"Not loaded, which is no outage: \w+ \d{4}"))
+    tab.page.locator("#pictures[aria-busy=false][data-here*='-']").wait_for()
+    expect(told).to_be_empty()
+    tab.errors.clear()  # the browser itself notes what did not come
+
+
+def test_a_range_of_whole_days_says_that_today_is_not_in_it(tab: Tab, house: str) -> None:
+    tab.open(f"{house}/power?range=yearly")
+    assert "It ends with the last whole day; today is not in it." in tab.text()
+    tab.open(f"{house}/power")
+    assert "whole day" not in tab.text()
 
 
 def test_the_range_holds_on_reload_and_is_a_link(tab: Tab, house: str) -> None:

@@ -7,6 +7,8 @@ const STEP_SECONDS = 300;
 const DAY_SECONDS = 86400;
 const FIRST_SHOWN_DAYS = 30;
 const HEIGHT = 240;
+const FIRST_PAUSE_SECONDS = 2;
+const LONGEST_PAUSE_SECONDS = 120;
 const BUTTONS = { in: 0.5, out: 2 };
 const charts = new Map();
 let all = null; // The whole of what may be shown: [first, last], Unix seconds.
@@ -236,7 +238,7 @@ function listen(holder, chart) {
 }
 
 // A year of five minutes: a month is asked for when it comes into view, and stands from then on.
-const fine = { months: new Map(), at: [], values: new Map(), changed: new Set() };
+const fine = { months: new Map(), missing: new Set(), at: [], values: new Map(), changed: new Set() };
 
 function monthSpan(month) {
   // A day more on each side, whatever the zone: what is asked for too early is only asked for earlier.
@@ -250,17 +252,37 @@ function wantMonths() {
     if (state !== "wanted" || last < view[0] || first > view[1]) continue;
     fine.months.set(month, "asked");
     json(`${pictures.dataset.fine}${month}.json`).then(
-      (document_) => { fill(document_); fine.months.set(month, "here"); },
-      () => fine.months.set(month, "wanted"),
+      (document_) => { fill(document_); fine.months.set(month, "here"); fine.missing.delete(month); failures = 0; },
+      () => { fine.months.set(month, "failed"); fine.missing.add(month); askAgain(); },
     ).finally(tellLoading);
   }
   tellLoading();
 }
 
+// What did not come is asked for again, each time after a longer pause.
+let failures = 0;
+let again = null;
+function askAgain() {
+  if (again !== null) return;
+  const pause = Math.min(FIRST_PAUSE_SECONDS * 2 ** failures, LONGEST_PAUSE_SECONDS);
+  failures += 1;
+  again = setTimeout(() => {
+    again = null;
+    for (const month of monthsThat("failed")) fine.months.set(month, "wanted");
+    wantMonths();
+  }, pause * 1000);
+}
+
+function monthsThat(state) {
+  return [...fine.months].filter(([, one]) => one === state).map(([month]) => month);
+}
+
 function tellLoading() {
   if (!fine.months.size) return;
-  pictures.dataset.here = [...fine.months].filter(([, state]) => state === "here").map(([month]) => month).join(" ");
-  pictures.setAttribute("aria-busy", [...fine.months.values()].includes("asked"));
+  pictures.dataset.here = monthsThat("here").join(" ");
+  pictures.setAttribute("aria-busy", monthsThat("asked").length > 0);
+  const names = [...fine.missing].sort().map((month) => time(`${month}-01`, "month")).join(", ");
+  document.getElementById("missing").textContent = names && `Not loaded, which is no outage: ${names}. Trying again.`;
 }
 
 let drawing = null;

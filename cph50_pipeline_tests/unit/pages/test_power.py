@@ -162,6 +162,8 @@ def test_the_page_is_the_same_in_the_static_site_without_what_only_a_server_has(
     assert f'data-data="../data/power-{wanted}.json"' in html
     assert "5 minutes" not in html
     assert "<svg" not in html  # its script draws it
+    assert "<noscript>" in html
+    assert "today is not in it" in html
     assert " style=" not in html
     assert "<script>" not in html
 
