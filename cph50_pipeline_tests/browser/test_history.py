@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -69,6 +70,23 @@ def test_on_a_phone_tables_fit_remarks_stand_under_the_car_and_no_figure_breaks(
         "all => all.map(one => one.getClientRects().length)"
     )
     assert set(lines) == {1}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/history?at=2026-01-06", "/history?from=2025-01-01&to=2026-01-31", "/history/session?id=1003"],
+)
+def test_the_words_of_a_picture_can_be_read_on_a_phone_and_lie_on_none_other(
+    chromium: object, site: str, address: str
+) -> None:
+    with Tab.opened(chromium, "phone", java_script_enabled=False) as tab:  # type: ignore[arg-type]
+        tab.open(site + address)
+        boxes = tab.page.locator("svg.chart").first.locator("text:visible").all()
+        places = [box for one in boxes if (box := one.bounding_box()) is not None]
+    assert len(places) > 5
+    assert min(box["height"] for box in places) > 10
+    below = sorted((box for box in places if box["y"] > places[0]["y"] + 5), key=lambda box: box["x"])
+    assert all(one["x"] + one["width"] < other["x"] for one, other in pairwise(below))
 
 
 @pytest.mark.parametrize("tab", BOTH_WIDTHS, indirect=True)
