@@ -17,6 +17,7 @@ from cph50_pipeline.live.model import Freshness, LatestValue
 from cph50_pipeline.live.snapshot import DeviceSnapshot, SensorSnapshot
 from cph50_pipeline.pages.cars import Car
 from cph50_pipeline.pages.charts import Curve, curve
+from cph50_pipeline.pages.rendering import decimals_of
 from cph50_pipeline.pages.troubles import Trouble
 
 State = Literal["charging", "plugged", "away", "offline", "unknown"]
@@ -29,7 +30,6 @@ STATES: Mapping[State, str] = {
 }
 _CURVE_BREAKS = timedelta(minutes=35)
 """A charger tells its power every five to fifteen minutes; where it said nothing for longer the line is broken."""
-_DECIMALS = {"kW": 2, "kWh": 1, "V": 0, "": 2}
 _POWER_FIRST = {"kW": 0, "kWh": 1, "V": 2}
 
 
@@ -239,7 +239,7 @@ def meter_views(snapshots: Iterable[DeviceSnapshot], zone: ZoneInfo) -> list[Met
             meter=f"{device.device.device_id}.{sensor.sensor}",
             value=_number(sensor.last_value),
             unit=sensor.unit or "",
-            decimals=_DECIMALS.get(sensor.unit or "", 1),
+            decimals=decimals_of(sensor.unit or ""),
             at=sensor.last_at.astimezone(zone),
             is_old=device.is_stale or sensor.value is None,
         )
@@ -273,7 +273,7 @@ def published_meter_views(
             value = _number(said.get(field)) if isinstance(said, Mapping) else None
             if value is not None:
                 at = parse_instant(str(point["timestamp"])).astimezone(zone)
-                found.append(MeterView(meter, value, unit, _DECIMALS.get(unit, 1), at, at < old_before))
+                found.append(MeterView(meter, value, unit, decimals_of(unit), at, at < old_before))
                 break
     return sorted(found, key=_power_first)
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cph50_pipeline.civil_time import day_bounds, day_start, local_date, parse_instant
 from cph50_pipeline.pages.line_charts import LineChart, line_chart
+from cph50_pipeline.pages.rendering import decimals_of
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.power.data_points import PowerFile
 from cph50_pipeline.power.events import EventKind
@@ -44,7 +45,6 @@ KINDS: Mapping[EventKind, str] = {
 _UNNAMED = "power"
 """The house's power where meters.json does not say which meter that is."""
 _BROKEN_BY: frozenset[str] = frozenset({"outage", "gap", "frozen"})
-_DECIMALS = {"kW": 2, "kWh": 2, "V": 1, "": 2}
 _MOST_EVENTS = 100
 _HOUR = timedelta(hours=1)
 Value = float | None
@@ -290,7 +290,7 @@ def _meter_view(
     return MeterView(
         meter=meter,
         unit=unit,
-        decimals=_DECIMALS[unit],
+        decimals=decimals_of(unit),
         color=f"c{place % 6}",
         is_counter=is_counter,
         mean=None if is_counter else _mean(stretches),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 NOTHING = "\N{EN DASH}"
 """Shown where a value is not known; never zero."""
+_DECIMALS: Mapping[str, int] = {"kW": 2, "kWh": 2, "V": 1, "": 2}
+
+
+def decimals_of(unit: str) -> int:
+    """With how many decimals a meter's values are shown."""
+    return _DECIMALS.get(unit, 1)
 
 
 def render(template: str, *, links: Links, zone: str, page: Page | None = None, **values: object) -> str:

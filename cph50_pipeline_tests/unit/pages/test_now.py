@@ -157,6 +157,7 @@ def test_a_published_meters_value_is_the_last_that_is_known_with_its_own_time() 
         (1.5, "10:00", True),
         (239.0, "10:10", False),
     ]
+    assert [one.decimals for one in found] == [2, 1]  # as on the page of power
 
 
 @given(
