@@ -17,7 +17,7 @@ from cph50_pipeline.pages.links import ServedLinks, StaticLinks
 from cph50_pipeline.pages.rendering import NOTHING, amount, clock, duration, render
 
 ZONE = ZoneInfo("America/Los_Angeles")
-WORDS = {"title": "Gone", "said": "", "kept": "", "remedy": ""}
+WORDS = {"title": "Gone", "said": "", "kept": "", "remedy": "", "section": "now", "section_words": "Now"}
 
 
 def notice(**words: str) -> str:
