@@ -125,6 +125,7 @@ class Card:
         power_kw: At which it charged steadily; None when it did not.
         sentence: What is known, or what is the matter.
         todo: What to do about it; empty where that is plain.
+        is_waiting: Whether what was said of it, or taken back, is not in force yet.
         dispute: Who said what, and what the program would say; empty where they do not differ.
         said_by: Who labelled it, "by hand" where no name was given; None when nobody did.
     """
@@ -137,6 +138,7 @@ class Card:
     power_kw: float | None
     sentence: str
     todo: str
+    is_waiting: bool
     dispute: str
     car: Car
     confidence: float
@@ -205,6 +207,7 @@ def card(stay: Stay, drawing: Drawing, item: ReviewItem | None = None) -> Card:
         power_kw=None if case.fingerprint is None else case.fingerprint.power_kw.value,
         sentence=by_name(sentence, drawing.cars),
         todo="" if item is None else by_name(item.todo, drawing.cars),
+        is_waiting=is_waiting(stay, label),
         dispute=_dispute(label, suggestion, drawing.cars),
         car=drawing.cars[named.vehicle_id],
         confidence=named.confidence,
@@ -490,13 +493,13 @@ class RunShown:
     Attributes:
         state: `waiting`, `running`, `succeeded`, `failed`, or `unknown` where nobody has a record of it.
         failures: What it said when it failed.
-        link: Where Dagster shows it.
+        link: Where Dagster shows it; None where the browser that asks could not open that.
     """
 
     run_id: str
     state: str
     failures: tuple[str, ...]
-    link: str
+    link: str | None
 
     @property
     def short(self) -> str:
@@ -533,13 +536,17 @@ class LabelOutcome:
 
     Attributes:
         was: The label before, as the form that undoes it carries it, or `TOO_LONG`; empty where there was none.
-        again: The address of the same, to look how it goes on.
+        back_to: Which car that label names, where it was taken back or undone; then it can be said again.
+        again: The address of the same as a part of a page, to look how it goes on.
+        page: The address of the whole page with it.
     """
 
     words: tuple[Word, ...]
     runs: tuple[RunShown, ...]
     was: str
+    back_to: Car | None
     again: str
+    page: str
 
     @property
     def is_done(self) -> bool:
@@ -561,6 +568,11 @@ class LabelOutcome:
     def has_failed(self) -> bool:
         """Whether one of them failed."""
         return any(run.state == "failed" for run in self.runs)
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether all of its runs did what they should."""
+        return bool(self.runs) and all(run.state == "succeeded" for run in self.runs)
 
     @property
     def months(self) -> list[date]:

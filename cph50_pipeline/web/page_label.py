@@ -31,6 +31,7 @@ from cph50_pipeline.pages.labels import (
     CARDS_A_PAGE,
     TOO_LONG,
     Card,
+    Counts,
     Drawing,
     LabelOutcome,
     RunShown,
@@ -55,6 +56,7 @@ from cph50_pipeline.vehicles.labels import BY_HAND, Label, new_label, read_label
 from cph50_pipeline.vehicles.release import Gate
 from cph50_pipeline.vehicles.review import ReviewItem
 from cph50_pipeline.web.context import Context, Household
+from cph50_pipeline.web.dagster_pages import run_address
 from cph50_pipeline.web.html import html_page
 from cph50_pipeline.web.own_runs import OwnRuns
 from cph50_pipeline.web.page_cars import car_form
@@ -89,6 +91,7 @@ def label_page(
     done: LongText = "",
     run: LongText = "",
     was: LongText = "",
+    undone: ShortText = "",
     trained: ShortText = "",
     added: ShortText = "",
     removed: ShortText = "",
@@ -98,7 +101,7 @@ def label_page(
     look, troubles = memory.look(_LOOK_SECONDS), list[Trouble]()
     cars = _cars(context, look.history, troubles)
     labels = _tried(lambda: Store.of(context.settings).labels().truths(), dict[str, Label](), troubles)
-    clicked = _tried(lambda: _outcome(request, context, cars, done, run, was), None, troubles)
+    clicked = _tried(lambda: _outcome(request, context, cars, done, run, was, undone), None, troubles)
     shown: dict[str, Any] = {
         "tab": show,
         "cards": (),
@@ -131,13 +134,22 @@ def label_page(
 
 @router.get(OUTCOME)
 def outcome(
-    request: Request, context: Household, done: LongText, run: LongText = "", was: LongText = ""
+    request: Request,
+    context: Household,
+    done: LongText,
+    run: LongText = "",
+    was: LongText = "",
+    undone: ShortText = "",
 ) -> Response:
-    """What came of a click, as a part of the page."""
-    found = _outcome(request, context, _cars(context, None, []), done, run, was)
+    """What came of a click, as a part of the page, and how many sessions there are of each kind since."""
+    found = _outcome(request, context, _cars(context, None, []), done, run, was, undone)
     if found is None:
         raise NotFoundError("No stored month has that session")
-    return html_page(request, "label_outcome", outcome=found)
+    memory: LabelMemory = request.app.state.label_memory
+    history = memory.look(0).history
+    labels = Store.of(context.settings).labels().truths()
+    counted = None if history is None else _standing(history, labels)[2]
+    return html_page(request, "label_outcome", outcome=found, counts=counted)
 
 
 @router.get(TRAINING)
@@ -163,7 +175,9 @@ def label(request: Request, context: Household, form: SignedForm) -> Response:
     else:
         month = write_down(context, said)
     runs = [_runs(request).begin_naming([month])]
-    return _to_outcome(form, [said.session_id], runs, "" if before is None else _carried(before))
+    return _to_outcome(
+        form, [said.session_id], runs, "" if before is None else _carried(before), "undo" in form
+    )
 
 
 @changes.post("/group")
@@ -190,7 +204,7 @@ def group(request: Request, context: Household, form: SignedForm) -> Response:
         labelled = [id_ for id_ in session_ids if _label_of(store, id_) is not None]
         months = {unlabel_session(store, first, id_) or "" for id_ in labelled} - {""}
     runs = [_runs(request).begin_naming(span) for span in without_gaps(sorted(months))]
-    return _to_outcome(form, session_ids, runs, "")
+    return _to_outcome(form, session_ids, runs, "", is_undone=not vehicle_id)
 
 
 @changes.post("/train")
@@ -212,9 +226,7 @@ def _shown(
 ) -> dict[str, Any]:
     """What the page lists: a tab's cards and, among sessions without a car, the groups."""
     stays = history.stays
-    waiting = {id_ for id_, stay in stays.items() if is_waiting(stay, labels.get(id_))}
-    queue = [item for item in history.queue if item.session_id not in waiting]
-    found = counts(stays, waiting, len(queue), len(labels))
+    waiting, queue, found = _standing(history, labels)
     tab = show if show in TABS else "nameless" if not queue and found.without_car else "review"
     items = {item.session_id: item for item in reversed(queue)}
     groups = [one for one in history.proposal.groups if not waiting & {*examples_of(one)}]
@@ -241,6 +253,15 @@ def _shown(
     }
 
 
+def _standing(
+    history: LabelHistory, labels: Mapping[str, Label]
+) -> tuple[set[str], list[ReviewItem], Counts]:
+    """What waits to be named again, what is to be looked at besides, and how many there are of each kind."""
+    waiting = {id_ for id_, stay in history.stays.items() if is_waiting(stay, labels.get(id_))}
+    queue = [item for item in history.queue if item.session_id not in waiting]
+    return waiting, queue, counts(history.stays, waiting, len(queue), len(labels))
+
+
 def _listed(
     tab: str,
     queue: Sequence[ReviewItem],
@@ -259,7 +280,7 @@ def _listed(
 
 
 def _outcome(
-    request: Request, context: Context, cars: Mapping[str, Car], done: str, run: str, was: str
+    request: Request, context: Context, cars: Mapping[str, Car], done: str, run: str, was: str, undone: str
 ) -> LabelOutcome | None:
     """None: no stored month has one of the sessions."""
     store = Store.of(context.settings)
@@ -281,9 +302,25 @@ def _outcome(
             )
         )
     runs = tuple(_run_shown(request, context, run_id) for run_id in run.split() if _RUN.fullmatch(run_id))
-    again = f"{OUTCOME}?{_query(session_ids, [one.run_id for one in runs], was)}"
-    ordered = tuple(sorted(words, key=lambda one: one.start))
-    return LabelOutcome(ordered, runs, was, again) if words else None
+    if not words:
+        return None
+    query = _query(session_ids, [one.run_id for one in runs], was, is_undone=bool(undone))
+    is_back = bool(undone) or all(word.said is None for word in words)
+    return LabelOutcome(
+        words=tuple(sorted(words, key=lambda one: one.start)),
+        runs=runs,
+        was=was,
+        back_to=_car_before(was, cars) if is_back else None,
+        again=f"{OUTCOME}?{query}",
+        page=f"{ServedLinks().page('label')}?{query}",
+    )
+
+
+def _car_before(was: str, cars: Mapping[str, Car]) -> Car | None:
+    """Which car the label before names, where an address carries one."""
+    label = _parsed(was) if was and was != TOO_LONG else None
+    vehicle_id = label.get("vehicle_id") if isinstance(label, Mapping) else None
+    return said_car(vehicle_id, cars) if isinstance(vehicle_id, str) else None
 
 
 def _training(
@@ -306,8 +343,7 @@ def _training(
 
 def _run_shown(request: Request, context: Context, run_id: str) -> RunShown:
     state = _runs(request).state(run_id)
-    link = f"{str(context.settings.dagster_url).rstrip('/')}/runs/{run_id}"
-    return RunShown(run_id, state.state, state.failures, link)
+    return RunShown(run_id, state.state, state.failures, run_address(request, context.settings, run_id))
 
 
 def _cars(context: Context, history: LabelHistory | None, troubles: list[Trouble]) -> dict[str, Car]:
@@ -367,10 +403,14 @@ def _parsed(text: str) -> object:
 
 
 def _to_outcome(
-    form: Mapping[str, str], session_ids: Sequence[str], runs: Sequence[str], was: str
+    form: Mapping[str, str],
+    session_ids: Sequence[str],
+    runs: Sequence[str],
+    was: str,
+    is_undone: bool,
 ) -> Response:
     """To the page that says what came of it; to the part of it alone where a script asks."""
-    query = _query(session_ids, runs, was)
+    query = _query(session_ids, runs, was, is_undone=is_undone)
     if form.get("part"):
         return RedirectResponse(f"{OUTCOME}?{query}", 303)
     show = form.get("show", "")
@@ -378,8 +418,9 @@ def _to_outcome(
     return RedirectResponse(f"{ServedLinks().page('label')}?{query}{tab}", 303)
 
 
-def _query(session_ids: Sequence[str], runs: Sequence[str], was: str) -> str:
-    full = ServedLinks().page("label", done=" ".join(session_ids), run=" ".join(runs), was=was)
+def _query(session_ids: Sequence[str], runs: Sequence[str], was: str, *, is_undone: bool) -> str:
+    undone = "yes" if is_undone else ""
+    full = ServedLinks().page("label", done=" ".join(session_ids), run=" ".join(runs), was=was, undone=undone)
     return full.partition("?")[2]
 
 

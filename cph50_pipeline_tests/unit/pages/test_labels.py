@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,8 +21,11 @@ from cph50_pipeline.pages.labels import (
     NONE_OF_OURS,
     WIDTH,
     Drawing,
+    LabelOutcome,
     Points,
+    RunShown,
     Stay,
+    Word,
     by_name,
     card,
     choices,
@@ -32,6 +37,8 @@ from cph50_pipeline.pages.labels import (
     since_charging,
     typical_power,
 )
+from cph50_pipeline.pages.links import ServedLinks
+from cph50_pipeline.pages.rendering import render
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.classifier import Case, Training, VehicleModel
 from cph50_pipeline.vehicles.config import Vehicle, VehicleConfig
@@ -227,3 +234,33 @@ def test_a_confusion_matrix_has_a_row_a_true_car_and_a_column_a_given_one() -> N
         ("Tide", (0, 8, 0, 2)),
     ]
     assert found.version == ""
+
+
+def test_a_card_whose_label_is_not_in_force_yet_is_told_to_wait() -> None:
+    said = drawing(labels={"1001": Label(vehicle_id="ember")})
+    assert card(stay(), said).is_waiting
+    assert not card(stay(vehicle_id="ember", labeled_by="manual"), said).is_waiting
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ((), "nothing is on record"),
+        (("unknown",), "nothing is on record"),
+        (("running", "succeeded"), "is being named again…"),
+        (("succeeded",), "Done: shown everywhere"),
+        (("failed",), "could not be named again"),
+    ],
+)
+def test_what_came_of_a_click_is_told_in_the_households_words(states: tuple[str, ...], words: str) -> None:
+    word = Word("1001", START, START.date(), None, None, "")
+    runs = tuple(RunShown(str(uuid4()), state, (), None) for state in states)
+    found = LabelOutcome((word,), runs, "{}", CARS["ember"], "/label/outcome?done=1001", "/label?done=1001")
+    person = SimpleNamespace(csrf="x")
+    links = ServedLinks()
+    text = render("label_outcome", links=links, zone="UTC", outcome=found, counts=None, person=person)
+    assert words in text
+    assert "Label it" in text
+    assert 'class="redo"' in text
+    assert ('href="/label?done=1001"' in text) == ("running" in states)
+    assert "/runs/" not in text
