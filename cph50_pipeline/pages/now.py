@@ -17,6 +17,7 @@ from cph50_pipeline.live.model import Freshness, LatestValue
 from cph50_pipeline.live.snapshot import DeviceSnapshot, SensorSnapshot
 from cph50_pipeline.pages.cars import Car
 from cph50_pipeline.pages.charts import Curve, curve
+from cph50_pipeline.pages.meters import meter_name
 from cph50_pipeline.pages.rendering import decimals_of
 from cph50_pipeline.pages.troubles import Trouble
 
@@ -96,6 +97,11 @@ class MeterView:
     decimals: int
     at: datetime | None
     is_old: bool
+
+    @property
+    def name(self) -> str:
+        """What people are shown for it."""
+        return meter_name(self.meter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cph50_pipeline.civil_time import day_bounds, day_start, local_date, parse_instant
 from cph50_pipeline.pages.line_charts import LineChart, line_chart
+from cph50_pipeline.pages.meters import meter_name
 from cph50_pipeline.pages.rendering import decimals_of
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.power.data_points import PowerFile
@@ -97,10 +99,19 @@ class MeterView:
     bands: tuple[tuple[str, int, int], ...]
     chart: LineChart
 
+    @property
+    def name(self) -> str:
+        """What people are shown for it."""
+        return meter_name(self.meter)
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """Something that was wrong, its times in the household's zone."""
+    """Something that was wrong, its times in the household's zone.
+
+    Attributes:
+        meter: Whose, or of which all: what several meters said at once is one event.
+    """
 
     meter: str
     kind: EventKind
@@ -125,13 +136,31 @@ class EventSum:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """What the house used.
+
+    Attributes:
+        is_counted: Whether a meter counted it; else it is summed of power.
+    """
+
+    energy_kwh: float
+    meter: str
+    is_counted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PowerView:
     """A range of power.
 
     Attributes:
         last_update: Up to when the file tells, in the household's zone; None while nothing is known.
         step: How far its points are apart, in words.
+        drawn: What is drawn of them, in words.
+        is_short: Whether it begins later than it is called after, because nothing is known of before.
+        used: What the house used; None where nothing tells.
+        last_outage: The newest outage of the year; None where there was none.
         events: The newest first, as many as are listed.
+        event_count: How many there are.
         event_sums: Of all of them.
         kinds: Which kinds of events are drawn, for the legend.
         troubles: What could not be read.
@@ -141,13 +170,26 @@ class PowerView:
     first: datetime | None
     last_update: datetime | None
     step: str
+    drawn: str
+    is_short: bool
+    used: Used | None
+    last_outage: EventRow | None
     meters: tuple[MeterView, ...]
     events: tuple[EventRow, ...]
+    event_count: int
     event_sums: tuple[EventSum, ...]
     kinds: tuple[tuple[EventKind, str], ...]
     troubles: tuple[Trouble, ...]
 
 
+_DRAWN: Mapping[Range, str] = {
+    "daily": "as read",
+    "weekly": "each hour's mean",
+    "monthly": "each day's mean",
+    "yearly": "each day's mean",
+    "fine": "the mean of every 5 minutes",
+}
+_DAYS: Mapping[Range, int] = {"weekly": 7, "monthly": 30, "yearly": 365, "fine": 365}
 _STEPS: Mapping[Range, str] = {
     "daily": "as read",
     "weekly": "by the hour",
@@ -163,16 +205,34 @@ def power_view(
     config: MeterConfig,
     zone: ZoneInfo,
     troubles: Sequence[Trouble] = (),
+    of_the_year: Mapping[str, Any] | None = None,
 ) -> PowerView:
     """What a published file says.
 
     Args:
         document: The file; None where there is none.
         config: The household's meters.
+        of_the_year: The file of a year, for its newest outage; None where there is none.
     """
     points = [] if document is None else document["data_points"]
+    outage = _last_outage([document, of_the_year], zone)
     if document is None or not points:
-        return PowerView(wanted, None, None, _STEPS[wanted], (), (), (), (), tuple(troubles))
+        return PowerView(
+            wanted,
+            None,
+            None,
+            _STEPS[wanted],
+            _DRAWN[wanted],
+            False,
+            None,
+            outage,
+            (),
+            (),
+            0,
+            (),
+            (),
+            tuple(troubles),
+        )
     file = FILE_OF[wanted]
     until = parse_instant(document["last_update"]).astimezone(zone)
     starts = [parse_instant(point["timestamp"]) for point in points]
@@ -185,13 +245,20 @@ def power_view(
         for place, (meter, stretches) in enumerate(_by_meter(points, starts, ends, config, file, zone))
     )
     found = {one.kind for one in events}
+    together = _together(events)
+    first = starts[0].astimezone(zone)
     return PowerView(
         range=wanted,
-        first=starts[0].astimezone(zone),
+        first=first,
         last_update=until,
         step=_STEPS[wanted],
+        drawn=_DRAWN[wanted],
+        is_short=wanted in _DAYS and (until.date() - first.date()).days < _DAYS[wanted] - 1,
+        used=_used(meters, config),
+        last_outage=outage,
         meters=meters,
-        events=tuple(sorted(events, key=lambda one: (one.start, one.meter), reverse=True)[:_MOST_EVENTS]),
+        events=tuple(together[:_MOST_EVENTS]),
+        event_count=len(together),
         event_sums=_event_sums(events),
         kinds=tuple((kind, words) for kind, words in KINDS.items() if kind in found),
         troubles=tuple(troubles),
@@ -204,6 +271,41 @@ def main_meter(points: Sequence[Mapping[str, Any]], config: MeterConfig) -> str:
     return next((meter for meter in (config.main_power, CHARGER) if meter not in named), _UNNAMED)
 
 
+def _used(meters: Sequence[MeterView], config: MeterConfig) -> Used | None:
+    """What a counter of the house counted, else what its power comes to."""
+    place = (config.main_power or _UNNAMED).partition(".")[0]
+    of_house = [one for one in meters if one.meter.partition(".")[0] == place and one.energy_kwh is not None]
+    counted = [one for one in of_house if one.is_counter]
+    chosen = next(iter([*counted, *of_house]), None)
+    if chosen is None or chosen.energy_kwh is None:
+        return None
+    return Used(chosen.energy_kwh, chosen.meter, chosen.is_counter)
+
+
+def _last_outage(documents: Iterable[Mapping[str, Any] | None], zone: ZoneInfo) -> EventRow | None:
+    """The newest outage that any of the files tells of."""
+    events = [
+        _event(one, zone)
+        for document in documents
+        if document is not None
+        for one in document.get("events", ())
+        if one["kind"] == "outage"
+    ]
+    return next(iter(_together(events)), None)
+
+
+def _together(events: Iterable[EventRow]) -> list[EventRow]:
+    """The newest first; what several meters said at once as one."""
+    meters: dict[tuple[datetime, datetime, EventKind], list[EventRow]] = defaultdict(list)
+    for one in events:
+        meters[one.start, one.end, one.kind].append(one)
+    merged = [
+        replace(same[0], meter=", ".join(sorted({meter_name(one.meter) for one in same})))
+        for same in meters.values()
+    ]
+    return sorted(merged, key=lambda one: (one.start, one.meter), reverse=True)
+
+
 def chart_json(view: PowerView) -> str:
     """What a script draws: columns, Unix seconds, null where the line is broken."""
     document = {
@@ -213,6 +315,7 @@ def chart_json(view: PowerView) -> str:
         "meters": [
             {
                 "id": one.meter,
+                "name": one.name,
                 "unit": one.unit,
                 "decimals": one.decimals,
                 "at": [at for at, _ in one.points],
@@ -386,7 +489,7 @@ def _event_sums(events: Sequence[EventRow]) -> tuple[EventSum, ...]:
     found = sorted({(one.meter, one.kind) for one in events}, key=lambda one: (one[0], kinds.index(one[1])))
     return tuple(
         EventSum(
-            meter,
+            meter_name(meter),
             KINDS[kind],
             sum(1 for one in events if (one.meter, one.kind) == (meter, kind)),
             sum(one.duration_seconds for one in events if (one.meter, one.kind) == (meter, kind)),

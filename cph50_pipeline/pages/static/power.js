@@ -162,7 +162,7 @@ function made(figure, meter, data) {
     ],
     series: [
       { label: "At", value: (own, second) => (second === null ? "–" : time(new Date(second * 1000).toISOString(), "datetime")) },
-      { label: meter.id, stroke: css(figure.dataset.color), width: 1.5, spanGaps: false, points: { show: false },
+      { label: meter.name, stroke: css(figure.dataset.color), width: 1.5, spanGaps: false, points: { show: false },
         value: (own, value) => (value === null ? "not known" : number(value, meter.unit, meter.decimals)) },
     ],
     hooks: {
