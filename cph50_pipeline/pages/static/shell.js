@@ -57,6 +57,21 @@ export function countAges(root = document) {
   }
 }
 
+// Who dictates, or types by accident, turns the single keys of all pages off; this browser remembers it.
+export function areKeysOn() {
+  try {
+    return localStorage.getItem("keys") !== "off";
+  } catch {
+    return true; // a browser that keeps nothing
+  }
+}
+
+for (const box of document.querySelectorAll("input[data-keys]")) {
+  box.checked = areKeysOn();
+  box.parentElement.hidden = false;
+  box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
+}
+
 localise(document);
 countAges();
 setInterval(() => countAges(), 1000);
