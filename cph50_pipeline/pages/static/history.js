@@ -1,4 +1,6 @@
 // Keys for the periods, and a list that narrows while one types. All of it works by links and forms without this.
+import { areKeysOn } from "./shell.js";
+
 const find = document.querySelector("#find");
 const input = find?.elements.q;
 const rows = [...document.querySelectorAll("tr[data-words]")];
@@ -89,7 +91,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.target.closest("input, select, textarea, .wide:focus")) return;
-  if (!(event.key in keys)) return;
+  if (!(event.key in keys) || !areKeysOn()) return;
   event.preventDefault();
   keys[event.key]();
 });
