@@ -2,6 +2,7 @@
 import { areKeysOn, localise } from "./shell.js";
 
 const LOOKS_MS = [1500, 3000, 5000, 10000]; // the last for as long as it takes
+const TOAST_MS = 4000;
 const cards = () => [...document.querySelectorAll("article.card[data-session]")];
 let current = null;
 const clicked = [...document.querySelectorAll(".outcome:has(form.undo)")]; // what came of clicks, the newest last
@@ -19,16 +20,36 @@ function beside(step) {
   return all[at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step];
 }
 
+// How many sessions there are of each kind, as the server says beside what came of a click.
+function count(made) {
+  for (const next of made.querySelectorAll("[data-count]")) {
+    const shown = document.querySelector(`[data-count="${next.dataset.count}"]`);
+    if (!shown) continue;
+    shown.replaceChildren(...next.childNodes);
+    localise(shown);
+  }
+}
+
+function say(words) {
+  const toast = document.querySelector(".toast");
+  toast.hidden = false;
+  toast.textContent = words;
+  setTimeout(() => (toast.hidden = true), TOAST_MS);
+}
+
 async function part(address, options) {
   let answer;
   try {
     answer = await fetch(address, { headers: { Accept: "text/html" }, ...options });
   } catch {
-    throw new Error("The server cannot be reached.");
+    throw new Error("The server cannot be reached. Nothing was changed.");
   }
   const made = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = made.querySelector(".outcome");
-  if (answer.ok && found) return found;
+  if (answer.ok && found) {
+    count(made);
+    return found;
+  }
   const lines = [...made.querySelectorAll("main p:not(:has(a))")].map((one) => one.textContent.trim());
   const said = lines.filter(Boolean).map((one) => one.replace(/\.?$/, "."));
   throw new Error(said.join(" ") || `The server answered ${answer.status}.`, { cause: answer.status });
@@ -91,8 +112,10 @@ async function send(form, button) {
   localise(shown);
   if (clicked.includes(card)) clicked.splice(clicked.indexOf(card), 1);
   else clicked.push(shown);
-  if (next) go(next);
-  else shown.focus();
+  // What was said stays in sight, below the header, though a long card became a short answer.
+  current = next || null;
+  (next || shown).focus({ preventScroll: true });
+  shown.scrollIntoView({ block: "nearest" });
   follow(shown);
 }
 
@@ -112,8 +135,8 @@ function onKey(event) {
     button.click();
   } else if (key === "u") {
     const undo = clicked.map((one) => one.querySelector("form.undo button:not(:disabled)")).findLast(Boolean);
-    if (!undo) return;
-    undo.click();
+    if (undo) undo.click();
+    else if (document.querySelector(".toast")) say("There is nothing to undo.");
   } else if (key === "?") {
     const keys = document.querySelector(".keys");
     if (!keys) return;
@@ -124,7 +147,7 @@ function onKey(event) {
 }
 
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form.says, form.undo")) return;
+  if (!event.target.matches("form.says, form.undo, form.redo")) return;
   event.preventDefault();
   send(event.target, event.submitter);
 });
