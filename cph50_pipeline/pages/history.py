@@ -105,7 +105,7 @@ class Wanted:
 
     Attributes:
         vehicles: The cars; none: all of them.
-        text: Which sessions are listed: those in whose words it is. Sums do not heed it.
+        text: Which sessions are listed: those that have all of its words. Sums do not heed it.
         page: Of the list of sessions, from 1.
         show: What the bars show.
     """
@@ -306,6 +306,8 @@ class HistoryView:
         listed: How many sessions the list has on all its pages.
         nearest: The nearest month that has something.
         all_cars: The address that narrows to no car.
+        whole_list: The address that lists all sessions, whatever their words.
+        address: This page's own.
         silences: The chargers whose newest sessions may be missing.
     """
 
@@ -330,6 +332,8 @@ class HistoryView:
     pages: tuple[Choice, ...]
     nearest: Way | None
     all_cars: str
+    whole_list: str
+    address: str
     troubles: tuple[Trouble, ...]
     silences: tuple[Silence, ...] = ()
 
@@ -374,8 +378,8 @@ def history_view(
     tally = Tally.of(inputs, period, zone, wanted.vehicles)
     cars = tally.cars_in_order
     sessions = _sorted(_rows(inputs, tally, zone), wanted)
-    text = wanted.text.casefold()
-    listed = [row for row in sessions if text in row.words] if text else sessions
+    looked_for = wanted.text.casefold().split()
+    listed = [row for row in sessions if all(word in row.words for word in looked_for)]
     address = _Addresses(links, wanted)
     size = page_size or max(1, len(listed))
     page = min(wanted.page, max(1, -(-len(listed) // size)))
@@ -401,7 +405,9 @@ def history_view(
         listed=len(listed),
         pages=_pages(period, len(listed), size, page, address),
         nearest=_nearest(inputs.stored_months, period, address),
-        all_cars=links.page("history", **period.query, **replace(wanted, vehicles=frozenset()).query),
+        all_cars=_Addresses(links, replace(wanted, vehicles=frozenset())).to(period),
+        whole_list=_Addresses(links, replace(wanted, text="")).to(period),
+        address=address.to(period, list=str(page) if page > 1 else ""),
         troubles=inputs.troubles,
     )
 

@@ -160,7 +160,8 @@ def period_asked(query: Mapping[str, str], today: date) -> Period:
     """The period that an address names; the month of `today` when it names none.
 
     Args:
-        query: `view`, `at`, `from` and `to`, as far as they are given. `at` may say more than the view needs.
+        query: `view`, `at`, `from` and `to`, as far as they are given. `at` may say more than the view needs; `from`
+            and `to` overrule it, unless they are the very days of it.
 
     Raises:
         BadInputError: one of them is not what it can be; names it.
@@ -169,7 +170,11 @@ def period_asked(query: Mapping[str, str], today: date) -> Period:
     view = _view(given)
     if view == "range":
         return _range(given, today)
-    return containing(view, _day_of(view, given["at"]) if "at" in given else today)
+    whole = containing(view, _day_of(view, given["at"]) if "at" in given else today)
+    if "from" not in given and "to" not in given:
+        return whole
+    asked = _range(given, today)
+    return whole if (asked.first, asked.last) == (whole.first, whole.last) else asked
 
 
 def _view(given: Mapping[str, str]) -> View:

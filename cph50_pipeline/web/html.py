@@ -56,6 +56,14 @@ def of_the_moment(request: Request, text: str, media_type: str, status: int = 20
     return Response(data, status, headers, media_type=media_type)
 
 
+@router.get("/favicon.ico")
+async def icon() -> Response:
+    """What browsers ask for by themselves, for what is no page of ours."""
+    return Response(
+        static_file("icon.svg"), headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[".svg"]
+    )
+
+
 @router.get(f"/{ASSETS}/{{version}}/{{name}}")
 async def asset(
     request: Request,

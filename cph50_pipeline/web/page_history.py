@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from cph50_pipeline.civil_time import format_instant, local_date
+from cph50_pipeline.civil_time import local_date
 from cph50_pipeline.defs.histories import session_history
 from cph50_pipeline.defs.page_history import history_inputs, record_versions, session_inputs
 from cph50_pipeline.defs.store import Store
@@ -93,12 +93,14 @@ def session_page(
     session_id: SessionParameter,
     month: MonthParameter = "",
     history: bool = False,
+    back: str = "",
 ) -> Response:
-    """One session."""
+    """One session; `back` is the address of the list that somebody came from."""
     store = Store.of(context.settings)
     view = session_view(session_inputs(store, session_id, month or None), ServedLinks(), store.zone)
     versions, trouble = _versions(context, store, session_id, month) if history else (None, None)
-    asked = ServedLinks().page("session", id=session_id, month=month, history="1")
+    back = back if back.startswith("/history?") else view.month_address
+    asked = ServedLinks().page("session", id=session_id, month=month, back=back, history="1")
     return html_page(
         request,
         "session",
@@ -107,6 +109,7 @@ def session_page(
         versions=versions,
         versions_trouble=trouble,
         versions_address=asked,
+        back=back,
     )
 
 
@@ -130,8 +133,10 @@ def _wanted(request: Request) -> Wanted:
     text = " ".join(query.get("q", "").split())
     if len(text) > _MAX_TEXT:
         raise BadInputError(f"q: a text of more than {_MAX_TEXT} characters is not looked for")
+    vehicles = frozenset(_vehicles(query.getlist("vehicle")))
     return Wanted(
-        vehicles=frozenset(_vehicles(query.getlist("vehicle"))),
+        # Where all cars of the form are ticked it narrows to none: new ones are to be seen, too.
+        vehicles=frozenset() if vehicles == {*query.getlist("offered")} else vehicles,
         sort=_one_of("sort", sort or "start", SORTS),
         order=_one_of("order", order or "desc", ORDERS),
         text=text,
@@ -168,8 +173,8 @@ def _cells(row: SessionRow) -> tuple[Cell, ...]:
     whole_kwh = row.energy_kwh if row.whole_kwh is None else row.whole_kwh
     return (
         row.session_id,
-        format_instant(row.start),
-        None if row.end is None else format_instant(row.end),
+        row.start.isoformat(timespec="seconds"),
+        None if row.end is None else row.end.isoformat(timespec="seconds"),
         row.car.vehicle_id,
         row.car.name,
         row.confidence,

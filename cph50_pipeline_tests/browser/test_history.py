@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline_tests.browser.browsing import BOTH_WIDTHS, Tab
-from cph50_pipeline_tests.unit.web.household import EMBER, TIDE, Stay, served, settings_in, store_stays
+from cph50_pipeline_tests.unit.web.household import EMBER, Stay, served, settings_in, store_stays
 
 WIDE = "/history?view=range&from=2025-12-01&to=2026-02-28"
 HOSTILE = '<img src=x onerror="document.title=1">' + "\N{RIGHT-TO-LEFT OVERRIDE}name " * 40
@@ -130,26 +130,26 @@ def test_cars_range_order_and_text_hold_on_reload_and_as_a_deep_link(tab: Tab, s
     tab.page.get_by_text("Choose days and cars").click()
     tab.page.get_by_label("From").fill("2025-12-01")
     tab.page.get_by_label("To", exact=True).fill("2026-02-28")
-    tab.page.get_by_role("button", name="Show these days").click()
-    tab.page.wait_for_url("**view=range**")
+    tab.page.get_by_role("button", name="Show", exact=True).click()
+    tab.page.wait_for_url("**from=2025-12-01**")
     assert sessions(tab) == ["1004", "1003", "1002", "1001"]
     tab.page.get_by_role("link", name="kWh", exact=True).click()
     tab.page.wait_for_url("**sort=energy**")
     assert sessions(tab)[0] == "1002"
-    tab.page.locator(f'input[value="{EMBER}"]').check()
-    tab.page.locator(f'input[value="{TIDE}"]').check()
-    tab.page.get_by_role("button", name="Show these cars").click()
+    assert tab.page.locator("#choose input[type=checkbox]:not(:checked)").count() == 0
+    tab.page.locator('#choose input[type=checkbox][value="unknown"]').uncheck()
+    tab.page.get_by_role("button", name="Show", exact=True).click()
     tab.page.wait_for_url(f"**vehicle={EMBER}**")
-    tab.page.get_by_label("Find in the list").press_sequentially("2025")
-    tab.page.wait_for_url("**q=2025**")
+    tab.page.get_by_label("Find in the list").press_sequentially("TINY 2025")
+    tab.page.wait_for_url("**q=TINY+2025**")
     assert sessions(tab) == ["1002", "1001"]
-    expected = {"from": "2025-12-01", "to": "2026-02-28", "sort": "energy", "order": "desc", "q": "2025"}
+    expected = {"from": "2025-12-01", "to": "2026-02-28", "sort": "energy", "order": "desc", "q": "TINY 2025"}
     assert expected.items() <= asked(tab).items()
     before = tab.text(".figures")
     tab.page.reload()
     assert sessions(tab) == ["1002", "1001"]
     assert tab.text(".figures") == before
-    assert tab.page.get_by_label("Find in the list").input_value() == "2025"
+    assert tab.page.get_by_label("Find in the list").input_value() == "TINY 2025"
     tab.open(tab.page.url)
     assert sessions(tab) == ["1002", "1001"]
 
@@ -207,10 +207,12 @@ def test_keys_lead_to_the_periods_around_and_into_the_list_and_out_of_it(tab: Ta
     tab.page.keyboard.press("y")
     tab.page.wait_for_url("**view=year&at=2026")
     tab.page.keyboard.press("/")
-    tab.page.keyboard.type("1003 d")  # letters go into the field now
-    tab.page.wait_for_url("**q=1003+d")
+    tab.page.keyboard.type("1003 dq")  # letters go into the field now
+    tab.page.wait_for_url("**q=1003+dq")
     assert sessions(tab) == []
+    assert tab.page.get_by_role("link", name="Show all").is_visible()
     tab.page.keyboard.press("Escape")
+    expect(tab.page.get_by_role("link", name="Show all")).to_be_hidden()
     assert len(sessions(tab)) == 3
     assert "q" not in asked(tab)
     tab.open(f"{site}/history?view=year&at=2026&q=1003")

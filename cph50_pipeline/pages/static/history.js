@@ -12,15 +12,16 @@ function folded(text) {
 }
 
 function narrow() {
-  const text = folded(input.value.trim().replace(/\s+/g, " "));
+  const words = folded(input.value).split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const row of rows) {
-    row.hidden = !row.dataset.words.includes(text);
+    row.hidden = !words.every((word) => row.dataset.words.includes(word));
     shown += row.hidden ? 0 : 1;
   }
   document.querySelector("#found").textContent = `${shown} of ${rows.length} sessions.`;
+  document.querySelector("#show-all").hidden = shown > 0;
   const address = new URL(location.href);
-  if (text) address.searchParams.set("q", input.value.trim());
+  if (words.length) address.searchParams.set("q", input.value.trim());
   else address.searchParams.delete("q");
   history.replaceState(null, "", address);
 }

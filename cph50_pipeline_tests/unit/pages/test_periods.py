@@ -41,6 +41,14 @@ ZONES = st.sampled_from(
         ({"view": "month", "at": "2026-01-07"}, Period("month", date(2026, 1, 1), date(2026, 1, 31))),
         ({"view": "range", "from": "2026-01-07"}, Period("range", date(2026, 1, 7), TODAY)),
         ({"from": "2026-01-07", "to": "2026-01-08"}, Period("range", date(2026, 1, 7), date(2026, 1, 8))),
+        (
+            {"view": "month", "at": "2026-01", "from": "2026-01-01", "to": "2026-01-31"},
+            Period("month", date(2026, 1, 1), date(2026, 1, 31)),
+        ),
+        (
+            {"view": "month", "at": "2026-01", "from": "2026-01-01", "to": "2026-01-30"},
+            Period("range", date(2026, 1, 1), date(2026, 1, 30)),
+        ),
         ({"view": "range"}, Period("range", date(2026, 2, 7), TODAY)),
         ({"view": "", "at": "", "from": ""}, Period("month", date(2026, 3, 1), date(2026, 3, 31))),
     ],

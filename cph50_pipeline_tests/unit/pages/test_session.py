@@ -41,6 +41,7 @@ def rendered(view: SessionView, links: ServedLinks | StaticLinks | None = None) 
         view=view,
         versions=None,
         versions_trouble=None,
+        back="/history?at=2026-01",
         versions_address="/history/session?id=1001&history=1",
         person=None,
         sign_in="/sign-in",

@@ -51,6 +51,11 @@ def test_a_file_is_packed_for_those_who_take_that(client: httpx.Client) -> None:
     assert plain.headers["vary"] == "Accept-Encoding"
 
 
+def test_the_icon_is_where_browsers_look_for_it_by_themselves(client: httpx.Client) -> None:
+    answer = client.get("/favicon.ico")
+    assert (answer.content, answer.headers["content-type"]) == (static_file("icon.svg"), "image/svg+xml")
+
+
 @pytest.mark.parametrize("name", ["nothing.js", "style.js", "icon.css"])
 def test_a_file_that_is_not_there_is_not_found(client: httpx.Client, name: str) -> None:
     assert client.get(f"/assets/0/{name}").status_code == 404

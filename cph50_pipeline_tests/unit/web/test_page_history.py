@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import socket
@@ -131,6 +132,41 @@ def test_filters_sorting_and_text_are_applied_by_the_server(api: httpx.Client) -
     assert listed(page(api, f"{every}&vehicle={TIDE}")) == ["1002"]
     assert listed(page(api, f"{every}&vehicle={TIDE}&vehicle=unknown")) == ["1004", "1002"]
     assert listed(page(api, f"{every}&q=2026-01-06")) == ["1003"]
+    assert listed(page(api, f"{every}&q=TINY+2026-01-06")) == ["1003"]
+
+
+def test_a_find_that_finds_nothing_offers_the_whole_list(api: httpx.Client) -> None:
+    text = page(api, "/history?view=month&at=2026-01&q=nothing+of+this&sort=energy")
+    assert listed(text) == []
+    assert (
+        '<p id="show-all"><a class="button" href="/history?view=month&amp;at=2026-01&amp;sort=energy' in text
+    )
+    assert '<p id="show-all" hidden>' in page(api, "/history?view=month&at=2026-01")
+
+
+def test_where_all_cars_are_ticked_the_page_is_narrowed_to_none(api: httpx.Client) -> None:
+    offered = f"offered={TIDE}&offered=unknown&offered={EMBER}"
+    every = f"/history?from=2025-12-01&to=2026-02-28&{offered}&vehicle={EMBER}&vehicle={TIDE}"
+    assert "All cars" in page(api, every)
+    assert "All cars" not in page(api, f"{every}&vehicle=unknown")
+
+
+@pytest.mark.parametrize(
+    ("at", "title"), [("2026-01", "January 2026"), ("2026-01-06", "6 January 2026"), ("2026", "2026")]
+)
+def test_the_title_says_the_period_in_words(api: httpx.Client, at: str, title: str) -> None:
+    assert f"<title>History: {title} ·" in page(api, f"/history?at={at}")
+
+
+def test_from_a_session_one_comes_back_to_the_list_as_it_was(api: httpx.Client) -> None:
+    text = page(api, "/history?view=month&at=2026-01&q=tiny&sort=energy&order=asc")
+    address = next(one for one in re.findall(r'href="(/history/session[^"]*)"', text) if "id=1003" in one)
+    back = '<a href="/history?view=month&amp;at=2026-01&amp;q=tiny&amp;sort=energy&amp;order=asc#sessions">'
+    assert back in page(api, html.unescape(address))
+    for foreign in ("https://example.org/", "//example.org", "/historyx", "javascript:alert(1)"):
+        told = page(api, f"/history/session?id=1003&back={foreign}")
+        assert '<a href="/history?view=month&amp;at=2026-01#sessions">' in told
+        assert foreign not in told
 
 
 def test_the_list_as_csv_has_the_energy_of_the_period_and_of_the_whole_session(api: httpx.Client) -> None:
@@ -141,7 +177,7 @@ def test_the_list_as_csv_has_the_energy_of_the_period_and_of_the_whole_session(a
     assert [float(row["energy_kwh"]) for row in rows] == pytest.approx([12, 12.345678])
     assert [float(row["whole_energy_kwh"]) for row in rows] == pytest.approx([24, 12.345678])
     assert (rows[0]["session_start_time"], rows[0]["flags"]) == (
-        "2026-01-01T06:00:00+00:00",
+        "2025-12-31T22:00:00-08:00",
         "away tiny idle",
     )
 
