@@ -142,7 +142,7 @@ _PLAINLY = {
 """By pydantic's kind of error: what is wrong with a field, for a person."""
 _SECTIONS: tuple[tuple[str, Page, str], ...] = (
     ("/history", "history", "To the history"),
-    ("/power", "power", "To the power"),
+    ("/power", "power", "To the power page"),
     ("/management", "caches", "To the caches"),
     ("/forms/refresh", "caches", "To the caches"),
     ("/label", "label", "To the labels"),
