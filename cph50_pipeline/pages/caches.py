@@ -145,6 +145,21 @@ def groups(
     return [group for group in found if group.rows]
 
 
+def attention(groups: Iterable[TypeGroup], findings: Iterable[tuple[str, bool, str]]) -> list[str]:
+    """What a person should look at, each in a line.
+
+    Args:
+        groups: Of all types, with all of their entries.
+        findings: Of each thing that was looked at its name, whether it is well, and what was found.
+    """
+    found = [f"{name}: {said}" for name, is_ok, said in findings if not is_ok]
+    for group in groups:
+        count = group.counts["stale"] + group.counts["missing"]
+        if count:
+            found.append(f"{group.title}: {count} of {group.total} not up to date")
+    return found
+
+
 def state_of(*, is_valid: bool, is_there: bool, run: str | None) -> State:
     """An entry's state in one word."""
     if run is not None:

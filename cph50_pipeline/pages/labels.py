@@ -39,6 +39,8 @@ _STEP_MINUTES = 5.0
 _LONGEST_MINUTES = 24 * 60.0
 # Between readings that lie further apart nothing is drawn.
 _LONGEST_GAP_MINUTES = 90.0
+# How sure the classifier is, as its sentences have it: "(0.97)", "a confidence of 0.97".
+_SHARE = re.compile(r"(?<=\()[01]\.\d\d(?=\))|(?<=confidence of )[01]\.\d\d(?!\d)")
 # Below this a car does not charge: it waits for its hour.
 _LEAST_KW = 0.5
 
@@ -330,7 +332,8 @@ def objection(named: Classification) -> str:
 
 
 def by_name(text: str, cars: Mapping[str, Car]) -> str:
-    """A sentence in which cars are called by their ids, with their names instead."""
+    """A sentence in which cars are called by their ids, with their names instead, and shares in percent."""
+    text = _SHARE.sub(lambda found: f"{100 * float(found[0]):.0f} %", text)
     ids = sorted((id_ for id_ in cars if id_ != UNKNOWN_VEHICLE), key=len, reverse=True)
     if not ids:
         return text

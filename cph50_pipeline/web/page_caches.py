@@ -12,10 +12,11 @@ from fastapi.responses import RedirectResponse
 from cph50_pipeline.defs.caches.metrics import collect
 from cph50_pipeline.defs.caches.refreshing import Wanted
 from cph50_pipeline.errors import Cph50Error
-from cph50_pipeline.pages.caches import EntryRow, groups, measure, progress, state_of, title_of
+from cph50_pipeline.pages.caches import EntryRow, attention, groups, measure, progress, state_of, title_of
 from cph50_pipeline.pages.links import ServedLinks
 from cph50_pipeline.pages.troubles import Trouble
 from cph50_pipeline.web.context import Context, Household
+from cph50_pipeline.web.dagster_pages import run_address
 from cph50_pipeline.web.html import html_page
 from cph50_pipeline.web.people import SignedForm
 
@@ -32,15 +33,16 @@ def caches_page(request: Request, context: Context) -> Response:
     asked = request.query_params
     only_type, only_bad, began = asked.get("type") or None, asked.get("bad") == "yes", asked.get("began", "")
     entries = _entries(request, context, only_type, only_bad=only_bad)
+    entries["began"] = int(began) if _COUNT.fullmatch(began) else None
+    entries["asked_type"] = asked.get("asked", "")
     if asked.get("part"):
-        return html_page(request, "caches_entries", **entries)
+        return html_page(request, "caches_part", **entries)
     return html_page(
         request,
         "caches",
         "caches",
         **entries,
-        **_around(request, context),
-        began=int(began) if _COUNT.fullmatch(began) else None,
+        **_measures(context),
     )
 
 
@@ -50,7 +52,9 @@ def refresh(request: Request, context: Household, form: SignedForm) -> Response:
     wanted = Wanted(form.get("type") or None, form.get("month") or None, form.get("force") == "yes")
     due = _caches(request).refresh(wanted, context.clock())
     shown = {"type": form.get("shown_type", ""), "bad": form.get("shown_bad", "")}
-    return RedirectResponse(ServedLinks().page("caches", began=str(len(due)), **shown), 303)
+    address = ServedLinks().page("caches", began=str(len(due)), asked=wanted.type or "", **shown)
+    place = f"#type-{wanted.type}" if wanted.type and not due else ""
+    return RedirectResponse(f"{address}{place}", 303)
 
 
 def _entries(request: Request, context: Context, only_type: str | None, *, only_bad: bool) -> dict[str, Any]:
@@ -60,6 +64,10 @@ def _entries(request: Request, context: Context, only_type: str | None, *, only_
         rows = [_row(entry, context.settings.zone) for entry in caches.entries(context.clock())]
     except Cph50Error as error:
         troubles.append(Trouble.of(error))
+    try:
+        findings, around_trouble = caches.findings(context.clock()), None
+    except Cph50Error as error:
+        findings, around_trouble = [], Trouble.of(error)
     order = caches.order_at_work
     at_work = None if order is None else progress(rows, order.entries, order.begun_at)
     return {
@@ -70,23 +78,23 @@ def _entries(request: Request, context: Context, only_type: str | None, *, only_
         "progress": at_work,
         "busy": sum(row.run is not None for row in rows),
         "troubles": troubles,
-        "dagster_url": str(context.settings.dagster_url).rstrip("/"),
+        "findings": findings,
+        "around_trouble": around_trouble,
+        "attention": attention(groups(rows), ((one.name, one.is_ok, one.said) for one in findings)),
+        "run_links": {
+            row.run: run_address(request, context.settings, row.run) for row in rows if row.run is not None
+        },
     }
 
 
-def _around(request: Request, context: Context) -> dict[str, Any]:
-    """What is reckoned once a page: what is down, and the numbers."""
-    measures, trouble = [], None
+def _measures(context: Context) -> dict[str, Any]:
+    """The numbers against their targets, reckoned once a page."""
     try:
         found = collect(context.settings, context.answers.counts().hit_rate)
-        measures = [measure(one.name, one.value, one.target, one.met, one.meaning) for one in found]
     except Cph50Error as error:
-        trouble = Trouble.of(error)
-    try:
-        findings = _caches(request).findings(context.clock())
-    except Cph50Error as error:
-        findings, trouble = [], Trouble.of(error)
-    return {"measures": measures, "findings": findings, "around_trouble": trouble}
+        return {"measures": [], "measures_trouble": Trouble.of(error)}
+    measures = [measure(one.name, one.value, one.target, one.met, one.meaning) for one in found]
+    return {"measures": measures, "measures_trouble": None}
 
 
 def _row(entry: EntryStatus, zone: ZoneInfo) -> EntryRow:

@@ -8,9 +8,11 @@ async function look(shown) {
   const address = new URL(location.href);
   address.searchParams.set("part", "1");
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  const made = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#entries");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const made = page.querySelector("#entries");
   if (answer.redirected) throw new Error("You are not signed in any more.");
   if (!answer.ok || !made) throw new Error(`The server answered ${answer.status}.`);
+  document.querySelector("#verdict").replaceWith(page.querySelector("#verdict"));
   for (const kept of shown.querySelectorAll("details[data-keep]")) {
     const same = made.querySelector(`details[data-keep="${CSS.escape(kept.dataset.keep)}"]`);
     if (same) same.open = kept.open;
@@ -53,4 +55,14 @@ async function follow() {
   }
 }
 
+// The form is on its way when its button falls silent.
+document.addEventListener("submit", ({ submitter }) => {
+  if (!submitter?.closest('form[action="/forms/refresh"]')) return;
+  setTimeout(() => {
+    submitter.disabled = true;
+    submitter.textContent = "Working…";
+  });
+});
+// Who comes back by the browser's button finds it as it was.
+window.addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 follow();

@@ -13,6 +13,7 @@ from cph50_pipeline.pages.caches import (
     STATE_WORDS,
     EntryRow,
     State,
+    attention,
     groups,
     measure,
     progress,
@@ -121,3 +122,13 @@ def test_numbers_are_told_in_percent_and_seconds_with_a_verdict_in_words() -> No
     assert (share.unit, share.words) == ("%", ("good", "met"))
     assert measure("cph50_x_seconds", None, "< 3 s", None, "Takes").words == ("dim", "not known yet")
     assert measure("cph50_x_seconds", 9.0, "< 3 s", False, "Takes").words == ("bad", "missed")
+
+
+def test_what_is_not_well_and_not_up_to_date_needs_attention() -> None:
+    found = groups([row("site", "a"), row("site", "b", state="stale"), row("latest_values", "c")])
+    findings = [("chargepoint", True, "it answers"), ("cars", False, "run `cph50 vehicles`")]
+    assert attention(found, findings) == [
+        "cars: run `cph50 vehicles`",
+        "Static site: 1 of 2 not up to date",
+    ]
+    assert attention([], []) == []

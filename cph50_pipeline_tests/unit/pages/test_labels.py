@@ -157,7 +157,7 @@ def test_a_card_says_when_how_much_and_what_is_the_matter_in_the_households_word
     assert (made.duration_seconds, made.energy_kwh) == (7200.0, 17.2)
     assert made.power_kw == pytest.approx(8.6)
     assert (made.kind, made.said_by, made.note) == ("Label contradicted", "by Anna", "<i>")
-    assert made.sentence == "Labelled Ember; the classifier says Tide (0.93)"
+    assert made.sentence == "Labelled Ember; the classifier says Tide (93 %)"
     assert [one.car.name for one in made.choices if one.is_suggested] == ["Tide"]
     assert [one.car.name for one in made.choices if one.is_label] == ["Ember"]
     assert [one.car.name for one in made.choices if one.is_first] == ["Ember"]
@@ -182,6 +182,8 @@ def test_of_a_session_that_nobody_labelled_the_guess_stands_out_and_disputes_not
 def test_names_replace_ids_and_nothing_else() -> None:
     cars = cars_of(VehicleConfig(vehicles={"ember": Vehicle(nickname="E"), "ember_2": Vehicle(nickname="F")}))
     assert by_name("ember, ember_2 and remember; unknown", cars) == "E, F and remember; unknown"
+    told = by_name("ember with a confidence of 0.97 (0.5), 1.05 kW (1.00)", cars)
+    assert told == "E with a confidence of 97 % (0.5), 1.05 kW (100 %)"
 
 
 @pytest.mark.parametrize(

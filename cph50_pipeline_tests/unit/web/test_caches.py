@@ -56,7 +56,19 @@ def test_the_status_is_a_page_for_browsers_and_json_for_programs(client: httpx.C
     assert 'data-type="session_cache"' in page.text
     part = client.get("/management/cache/status", params={"part": "1"}, headers={"Accept": "text/html"})
     assert part.text.lstrip().startswith('<div id="entries"')
+    assert 'id="verdict"' in page.text
+    assert "need attention" in part.text
+    assert "`" not in page.text
     assert client.get("/management/cache/status").json()["entries"]
+
+
+def test_what_was_up_to_date_already_is_told_beside_it_with_a_way_to_make_it_anyway(
+    client: httpx.Client,
+) -> None:
+    asked = {"began": "0", "asked": "session_cache"}
+    page = client.get("/management/cache/status", params=asked, headers={"Accept": "text/html"}).text
+    assert "Sessions: up to date already; nothing to do." in page
+    assert "Everything is up to date already" not in page
 
 
 def test_the_form_that_makes_again_is_for_those_who_signed_in(client: httpx.Client) -> None:
