@@ -121,6 +121,7 @@ def test_bars_of_the_picture_sum_to_the_table(api: httpx.Client, show: str) -> N
 
 def test_a_session_without_energy_or_cost_is_listed_and_its_cost_is_unknown(api: httpx.Client) -> None:
     text = page(api, "/history?at=2026-02")
+    assert 'href="/label#cars"' in text
     assert listed(text) == ["1004"]
     assert 'data-figure="cost"><span class="none"' in text
 
