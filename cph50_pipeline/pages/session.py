@@ -171,7 +171,11 @@ def session_view(inputs: SessionInputs, links: Links, zone: ZoneInfo) -> Session
         links: Where other pages are.
         zone: The household's.
     """
-    record, said = inputs.record, inputs.classification
+    record, said, reason = inputs.record, inputs.classification, ""
+    if said is not None:
+        # The record follows the naming by a run: between them nothing is told of the one that is of the other.
+        is_ahead = said.vehicle_id != record.vehicle_id
+        said, reason = (None, "it is being named again") if is_ahead else (said, said.reason)
     cars = cars_of(inputs.config, [record.vehicle_id, *(one.vehicle_id for one in inputs.together)])
     start, end = _local(record.session_start_time, zone), _local(record.session_end_time, zone)
     assert start is not None
@@ -189,7 +193,7 @@ def session_view(inputs: SessionInputs, links: Links, zone: ZoneInfo) -> Session
         confidence=record.vehicle_confidence if record.vehicle_id != UNKNOWN_VEHICLE else None,
         labeled_by=None if said is None else said.labeled_by,
         labeled_at=None if said is None else _local(said.labeled_at, zone),
-        reason="" if said is None else said.reason,
+        reason=reason,
         needs_review=said is not None and said.needs_review,
         is_final=said is None or said.final,
         place=" · ".join(part for part in (record.location.name, record.charger.charger_label) if part),

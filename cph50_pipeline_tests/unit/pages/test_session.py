@@ -157,3 +157,11 @@ def test_who_said_whose_it_was_is_not_asked_to_look_again(named_by: str, said: s
     text = rendered(view)
     assert said in text
     assert other not in text
+
+
+def test_while_a_session_is_named_again_no_reason_stands_beside_another_car() -> None:
+    assert INPUTS.classification is not None
+    said = INPUTS.classification.model_copy(update={"vehicle_id": "another", "reason": "labelled by manual"})
+    view = session_view(replace(INPUTS, classification=said), ServedLinks(), LA)
+    assert view.car.vehicle_id == INPUTS.record.vehicle_id
+    assert (view.reason, view.labeled_by, view.needs_review) == ("it is being named again", None, False)
