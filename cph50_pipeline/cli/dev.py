@@ -105,7 +105,9 @@ def run_dev(settings: Settings, port: int, say: Callable[[str], None]) -> int:
             PLUG_IN_CAR, PLUG_IN_MINUTES, datetime.now(UTC) + timedelta(seconds=PLUG_IN_AFTER_SECONDS)
         )
         api_url = f"http://localhost:{settings.api_port}/"
-        say(f"Dagster's UI: http://localhost:{port}    pages and read API: {api_url}    data: {settings.data_root}")
+        say(
+            f"Dagster's UI: http://localhost:{port}    pages and read API: {api_url}    data: {settings.data_root}"
+        )
         say(f"{PLUG_IN_CAR} plugs in at {session.start:%H:%M:%S} UTC; the charger sensor sees it within 30 s")
         environment = os.environ | {
             "CPH50_CHARGEPOINT_DISCOVERY_URL": simulator.discovery_url,
