@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 720.0, 240.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 6.0, 30.0, 30.0
 _MOST_LABELS = 12
 _NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_LEAST = 1e-9  # what is less is nothing that a picture could show
 _GRID_LINES = 4
 
 
@@ -192,7 +193,7 @@ def scale(highest: float, *, whole: bool = False) -> tuple[float, float]:
         highest: The highest value that is drawn.
         whole: Whether lines stand at whole values alone.
     """
-    if highest <= 0:
+    if highest < _LEAST:
         return 1.0, 1.0
     rough = highest / _GRID_LINES
     power = 10 ** math.floor(math.log10(rough))

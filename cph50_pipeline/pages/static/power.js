@@ -156,6 +156,7 @@ function made(figure, meter, data) {
       const room = (top - bottom || 1) * 0.08;
       return [fromZero && bottom === 0 ? 0 : bottom - room, top + room];
     } } },
+    padding: [null, 40, null, null], // for the last day's name
     axes: [
       { ...style, values: ticks, space: 90, font: "12px system-ui" },
       { ...style, size: 56, font: "12px system-ui", values: (own, splits) => splits.map((value) => number(value, "", value % 1 ? 2 : 0)) },

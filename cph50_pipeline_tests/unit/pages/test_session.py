@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cph50_pipeline.charging.model import Reading
@@ -97,6 +97,7 @@ READINGS = st.lists(
 
 
 @given(points=READINGS)
+@example(points=[(0, 5e-324, None)])
 def test_the_curve_stays_in_its_picture_and_has_no_line_where_no_power_is_known(
     points: list[tuple[int, float | None, float | None]],
 ) -> None:
