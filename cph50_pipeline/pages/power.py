@@ -36,7 +36,6 @@ FILE_OF: Mapping[Range, PowerFile] = {
     "fine": "yearly",
 }
 """The published file that a view begins with."""
-PUBLISHED: tuple[Range, ...] = ("daily", "weekly", "monthly", "yearly")
 KINDS: Mapping[EventKind, str] = {
     "outage": "Outage",
     "gap": "Nothing was read",
@@ -167,19 +166,19 @@ class PowerView:
     """
 
     range: Range
-    first: datetime | None
-    last_update: datetime | None
     step: str
     drawn: str
-    is_short: bool
-    used: Used | None
     last_outage: EventRow | None
-    meters: tuple[MeterView, ...]
-    events: tuple[EventRow, ...]
-    event_count: int
-    event_sums: tuple[EventSum, ...]
-    kinds: tuple[tuple[EventKind, str], ...]
     troubles: tuple[Trouble, ...]
+    first: datetime | None = None
+    last_update: datetime | None = None
+    is_short: bool = False
+    used: Used | None = None
+    meters: tuple[MeterView, ...] = ()
+    events: tuple[EventRow, ...] = ()
+    event_count: int = 0
+    event_sums: tuple[EventSum, ...] = ()
+    kinds: tuple[tuple[EventKind, str], ...] = ()
 
 
 _DRAWN: Mapping[Range, str] = {
@@ -217,22 +216,7 @@ def power_view(
     points = [] if document is None else document["data_points"]
     outage = _last_outage([document, of_the_year], zone)
     if document is None or not points:
-        return PowerView(
-            wanted,
-            None,
-            None,
-            _STEPS[wanted],
-            _DRAWN[wanted],
-            False,
-            None,
-            outage,
-            (),
-            (),
-            0,
-            (),
-            (),
-            tuple(troubles),
-        )
+        return PowerView(wanted, _STEPS[wanted], _DRAWN[wanted], outage, tuple(troubles))
     file = FILE_OF[wanted]
     until = parse_instant(document["last_update"]).astimezone(zone)
     starts = [parse_instant(point["timestamp"]) for point in points]

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cph50_pipeline.pages.links import Links, Page
+from cph50_pipeline.reports.pages import environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,18 +40,9 @@ def render(template: str, *, links: Links, zone: str, page: Page | None = None, 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cph50_pipeline.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"amount": amount, "clock": clock, "duration": duration}
-    return environment
+    made = environment("cph50_pipeline.pages")
+    made.filters |= {"amount": amount, "clock": clock, "duration": duration}
+    return made
 
 
 def amount(value: float | None, unit: str = "", decimals: int = 1) -> Markup:

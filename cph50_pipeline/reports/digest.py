@@ -16,6 +16,7 @@ from cph50_pipeline.charging.cache import CacheRecord
 from cph50_pipeline.charging.fields import QUANTITY_DECIMALS, Instant
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
 from cph50_pipeline.civil_time import local_date, month_of
+from cph50_pipeline.reports.pages import environment
 from cph50_pipeline.reports.parts import Document, Part
 from cph50_pipeline.reports.text import Cell, csv_text, markdown_table
 from cph50_pipeline.vehicles.classification import Classification
@@ -173,21 +174,10 @@ def digest_csv(found: Digest) -> str:
 
 def digest_html(found: Digest) -> str:
     """The digest as one page that needs nothing else: no script, no other file, light or dark as the reader has it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("cph50_pipeline.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["date"] = lambda instant: local_date(instant, ZoneInfo(found.timezone)).isoformat()
+    made = environment()
+    made.filters["date"] = lambda instant: local_date(instant, ZoneInfo(found.timezone)).isoformat()
     colors = {vehicle.vehicle_id: place for place, vehicle in enumerate(_cars(found.vehicles))}
-    return environment.get_template("vehicles.html.j2").render(
-        digest=found, colors=colors, unknown=UNKNOWN_VEHICLE
-    )
+    return made.get_template("vehicles.html.j2").render(digest=found, colors=colors, unknown=UNKNOWN_VEHICLE)
 
 
 def vehicles_markdown(found: Digest) -> str:

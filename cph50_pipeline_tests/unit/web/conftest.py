@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cph50_pipeline.settings import Settings
-from cph50_pipeline_tests.unit.web.household import served, settings_in, store_power, store_stays
+from cph50_pipeline_tests.unit.web.household import served, settings_in, stored_in
 
 
 @pytest.fixture
@@ -21,10 +21,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A household with four sessions and two days of power, for what only reads."""
-    made = settings_in(tmp_path_factory.mktemp("stored"))
-    store_stays(made)
-    store_power(made)
-    return made
+    return stored_in(tmp_path_factory.mktemp("stored"))
 
 
 @pytest.fixture(scope="session")

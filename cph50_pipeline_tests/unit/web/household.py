@@ -139,6 +139,14 @@ def store_stays(settings: Settings, stays: Sequence[Stay] = STAYS) -> None:
         _write(settings, SAMPLES, month, samples)
 
 
+def stored_in(folder: Path) -> Settings:
+    """A household with four sessions and two days of power, for what only reads."""
+    made = settings_in(folder)
+    store_stays(made)
+    store_power(made)
+    return made
+
+
 def store_power(settings: Settings, month: str = "2026-01", hours: int = 48) -> None:
     """Write a month's rollups of one meter, and the file of today."""
     import pyarrow as pa
