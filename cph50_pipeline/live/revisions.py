@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Text, column, inspect, select, table
@@ -12,6 +13,8 @@ from cph50_pipeline.live.tables import REVISION, REVISION_TABLE
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Any number that nobody else uses for a lock in the same database.
 _POSTGRES_LOCK = 0x6370683530
+# Alembic keeps the connection that it works on in variables of its modules.
+_ALEMBIC = threading.Lock()
 _STORED = select(column("version_num", Text)).select_from(table(REVISION_TABLE))
 
 
@@ -72,4 +75,5 @@ def _migrate(connection: Connection, revision: str) -> None:
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, revision)
+    with _ALEMBIC:
+        command.upgrade(config, revision)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import secrets
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -406,6 +408,15 @@ def test_a_database_of_the_first_revision_is_brought_up_to_date_and_loses_nothin
     assert store.history("truck-7", "fuel", NOW, NOW + SLOT) == [fuel]
     assert store.history("truck-8", "lock", NOW - SLOT, NOW) == [lock]
     store.close()
+
+
+def test_several_databases_are_brought_up_to_date_at_once(tmp_path: Path) -> None:
+    stores = [LiveStore.of(f"sqlite:///{tmp_path / str(number)}.sqlite") for number in range(12)]
+    with ThreadPoolExecutor(len(stores)) as threads:
+        written = list(threads.map(lambda store: write(store, reading(1.0)), stores))
+    assert written == [1] * len(stores)
+    for store in stores:
+        store.close()
 
 
 def test_all_revisions_make_the_tables_that_the_program_expects(store: LiveStore, empty_url: str) -> None:

@@ -21,12 +21,14 @@ from cph50_pipeline.errors import Cph50Error, PermanentError, TransientError
 from cph50_pipeline.simulator.faults import Fault
 from cph50_pipeline.simulator.github import RunningGitHub
 from cph50_pipeline.storage.locks import HAND_EDITED, month_lock_name
+from cph50_pipeline.storage.publisher import Insistence
 from cph50_pipeline_tests.integration.github_branches import TOKEN
 from cph50_pipeline_tests.integration.github_contract import checked_github
 from cph50_pipeline_tests.integration.households import NOW, RUN, git
 from cph50_pipeline_tests.integration.kill_points import is_killed_at, join, start
 from cph50_pipeline_tests.integration.publishing import (
     ASKED,
+    AT_A_RUNS_END,
     COMPARING,
     GITHUB,
     IMPATIENT,
@@ -493,10 +495,15 @@ def test_a_repository_that_was_renamed_is_gone_on_with(
 # --- failures ---
 
 
-def fail(household: PublishingHousehold, after: timedelta, kind: type[Cph50Error] = Cph50Error) -> Cph50Error:
+def fail(
+    household: PublishingHousehold,
+    after: timedelta,
+    kind: type[Cph50Error] = Cph50Error,
+    insistence: Insistence = AT_A_RUNS_END,
+) -> Cph50Error:
     """An upload that fails."""
     with pytest.raises(kind) as caught:
-        household.upload(after, IMPATIENT)
+        household.upload(after, insistence)
     return caught.value
 
 
@@ -506,11 +513,11 @@ def test_after_a_failure_an_upload_waits_longer_each_time_unless_asked_for(
     household.publish({OPEN: "[1]\n"})
     household.run({OPEN: "[2]\n"}, MINUTE)
     running.faults.fail(503, times=None)
-    fail(household, HOUR, TransientError)
+    fail(household, HOUR, TransientError, IMPATIENT)
     assert household.known().retry_at == NOW + HOUR + MINUTE
     assert not household.waiting(HOUR).is_due
     assert household.upload(HOUR) is None
-    fail(household, HOUR + MINUTE, TransientError)
+    fail(household, HOUR + MINUTE, TransientError, IMPATIENT)
     assert household.known().retry_at == NOW + HOUR + 3 * MINUTE
     running.faults.clear()
     assert household.upload(HOUR + 2 * MINUTE) is None
@@ -690,10 +697,10 @@ def test_the_token_shows_nowhere(household: PublishingHousehold, running: Runnin
     household.publish({OPEN: "[1]\n", CONFIG: "{}\n"})
     household.run({OPEN: "[2]\n"})
     running.faults.fail(500, times=None)
-    texts = [told(fail(household, MINUTE))]
+    texts = [told(fail(household, MINUTE, insistence=IMPATIENT))]
     running.faults.clear()
     running.faults.add(Fault(kind="hang_up", times=None))
-    texts.append(told(fail(household, HOUR)))
+    texts.append(told(fail(household, HOUR, insistence=IMPATIENT)))
     running.faults.clear()
     running.revoke_token(TOKEN)
     texts.append(told(fail(household, DAY)))
