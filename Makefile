@@ -24,7 +24,8 @@ dev: $(READY)  ## The simulator and Dagster's UI on http://localhost:3000; a car
 	$(BIN)/cph50 dev
 
 test: $(READY)  ## All tests
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	# By file, so that what its tests share is made once; the quick unit tests come last and fill what is left.
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)  ## The tests of the rules alone: seconds
 	$(BIN)/python -m pytest cph50_pipeline_tests/unit -n 2 -q

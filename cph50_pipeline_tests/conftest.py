@@ -17,14 +17,6 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the slow tests of a file in one process, so that what they share is made once."""
-    for item in items:
-        if "unit" not in item.path.parts and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def real_answers() -> Path:
     """The folder of recorded answers beside the repository: `activity/YYYY-MM.json` and `status/ID.json`."""

@@ -26,8 +26,6 @@ from cph50_pipeline.live.upkeep import Removed
 from cph50_pipeline_tests.integration.live_tables import FEED, NOW, device, reading
 from cph50_pipeline_tests.integration.postgres_server import LOOPBACK, free_port, postgres
 
-pytestmark = pytest.mark.xdist_group("live_postgres")
-
 PASSWORD = secrets.token_hex(8)
 SLOT = timedelta(minutes=5)
 

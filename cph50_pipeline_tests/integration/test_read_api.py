@@ -16,7 +16,6 @@ from cph50_pipeline.simulator.server import RunningSimulator
 from cph50_pipeline_tests.integration.commands import DONE, CommandHome, kill
 from cph50_pipeline_tests.integration.served import Served
 
-pytestmark = pytest.mark.xdist_group("read_api")
 MONTH = month_of(datetime.now(UTC), ZoneInfo("America/Los_Angeles"))
 CAR = "ember_hatch_2023"
 

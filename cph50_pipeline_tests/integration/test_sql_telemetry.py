@@ -27,8 +27,6 @@ from cph50_pipeline_tests.integration.mariadb import (
     running_mariadb,
 )
 
-pytestmark = pytest.mark.xdist_group("mariadb")
-
 EXAMPLE = Path(__file__).parents[2] / "data" / "devices.example.yaml"
 NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
 FLEET = range(1, 1001)
