@@ -60,6 +60,8 @@ def refresh(request: Request, context: Household, form: SignedForm) -> Response:
 def _entries(request: Request, context: Context, only_type: str | None, *, only_bad: bool) -> dict[str, Any]:
     """The part that changes while something is at work."""
     caches, troubles, rows = _caches(request), [], []
+    # Asked before the entries: should it end meanwhile, the page looks once more rather than show what was before.
+    order = caches.order_at_work
     try:
         rows = [_row(entry, context.settings.zone) for entry in caches.entries(context.clock())]
     except Cph50Error as error:
@@ -68,7 +70,6 @@ def _entries(request: Request, context: Context, only_type: str | None, *, only_
         findings, around_trouble = caches.findings(context.clock()), None
     except Cph50Error as error:
         findings, around_trouble = [], Trouble.of(error)
-    order = caches.order_at_work
     at_work = None if order is None else progress(rows, order.entries, order.begun_at)
     return {
         "groups": groups(rows, only_type=only_type, only_bad=only_bad),

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cph50_pipeline.defs.caches.status import EntryStatus
 from cph50_pipeline.web import caches
 from cph50_pipeline_tests.unit.web.household import served, settings_in, store_stays
 
@@ -138,3 +139,34 @@ def test_what_is_at_work_is_told_while_the_entries_are_looked_at(
         monkeypatch.setattr(caches, "monotonic", clock)
         managed.entries(datetime(2026, 3, 1, tzinfo=UTC))
     managed.close()
+
+
+def test_a_refresh_that_ends_while_the_entries_are_looked_at_is_looked_at_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    settings = settings_in(tmp_path)
+    store_stays(settings)
+    monkeypatch.setattr(caches, "Caches", EndingRefresh)
+    with served(settings) as client:
+        part = [
+            client.get("/management/cache/status?part=1", headers={"Accept": "text/html"}) for _ in range(2)
+        ]
+    assert ['data-busy="yes"' in answer.text for answer in part] == [True, False]
+
+
+class EndingRefresh(caches.Caches):
+    """A refresh that ends just when the entries were looked at."""
+
+    order: caches.Order | None = caches.Order(
+        (("session_cache", "2026-01"),), datetime(2026, 3, 1, tzinfo=UTC)
+    )
+
+    @property
+    def order_at_work(self) -> caches.Order | None:
+        return self.order
+
+    def entries(self, now: datetime, *, fresh: bool = False) -> list[EntryStatus]:
+        found = super().entries(now, fresh=fresh)
+        self.order = None
+        return found
