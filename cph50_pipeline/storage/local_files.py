@@ -62,7 +62,8 @@ def look_at_files(data_root: Path, known: Look, now_ns: int) -> Look:
         now_ns: The clock of the file system, in nanoseconds since 1970; not later than the look begins.
     """
     is_recent = 0 <= now_ns - known.all_listed_at_ns < _LISTED_EVERY_NS
-    folders = _DayFolders(known.folders if is_recent else {}, now_ns - _SETTLED_AFTER_NS)
+    unchanged = _unchanged(data_root, known.folders) if is_recent else {}
+    folders = _DayFolders(unchanged, now_ns - _SETTLED_AFTER_NS)
     found = {}
     for place in published_places():
         for path, status in _walk(data_root, place, folders):
@@ -74,7 +75,6 @@ def look_at_files(data_root: Path, known: Look, now_ns: int) -> Look:
                     continue
                 before = LocalFile(blob_id(content), status.st_size, status.st_mtime_ns, status.st_ino)
             found[path] = before
-    unchanged = folders.unchanged
     found.update(item for item in known.files.items() if item[0].rpartition("/")[0] in unchanged)
     all_listed_at_ns = known.all_listed_at_ns if is_recent else now_ns
     return Look(dict(sorted(found.items())), folders.settled, all_listed_at_ns)
@@ -86,42 +86,58 @@ def published_paths(data_root: Path) -> Iterator[str]:
         yield from (path for path, _ in _walk(data_root, place, _DayFolders({}, 0)))
 
 
+def _unchanged(data_root: Path, folders: Mapping[str, int]) -> Mapping[str, int]:
+    """Those of the folders that have not changed since, with when they did."""
+    unchanged: dict[str, int] = {}
+    try:
+        root = os.open(data_root, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return unchanged
+    try:
+        for name, changed_at_ns in folders.items():
+            try:
+                status = os.stat(name, dir_fd=root)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if status.st_mtime_ns == changed_at_ns:
+                unchanged[name] = changed_at_ns
+    finally:
+        os.close(root)
+    return unchanged
+
+
 class _DayFolders:
     """The folders of days that a look comes to.
 
     Args:
-        known: When those changed last that need not be listed again unless they changed.
+        unchanged: Those that need not be listed, with when they changed last; asked before any is listed, so that
+            what changes meanwhile shows.
         settled_before_ns: What changed earlier shows the next change.
 
     Attributes:
-        unchanged: Those that were not listed.
-        settled: When those changed last that need not be listed the next time.
+        settled: When those changed last that need not be listed the next time unless they change.
     """
 
-    def __init__(self, known: Mapping[str, int], settled_before_ns: int) -> None:
-        self._known = known
+    def __init__(self, unchanged: Mapping[str, int], settled_before_ns: int) -> None:
+        self.unchanged = unchanged
         self._settled_before_ns = settled_before_ns
-        self.unchanged: set[str] = set()
         self.settled: dict[str, int] = {}
+        for name, changed_at_ns in unchanged.items():
+            self._note(name, changed_at_ns)
 
-    def is_unchanged(self, folder: str, name: str) -> bool:
-        """Whether a folder need not be listed; asked before it is, so that what changes meanwhile shows."""
-        if not is_day_folder(name):
-            return False
-        try:
-            changed_at_ns = os.stat(folder).st_mtime_ns
-        except FileNotFoundError:
-            return False
-        if changed_at_ns < self._settled_before_ns:
-            self.settled[name] = changed_at_ns
-        if self._known.get(name) != changed_at_ns:
-            return False
-        self.unchanged.add(name)
-        return True
+    def note_listed(self, folder: str, name: str) -> None:
+        """Remember a folder that is about to be listed."""
+        if is_day_folder(name):
+            with suppress(FileNotFoundError):
+                self._note(name, os.stat(folder).st_mtime_ns)
 
     def note_link(self, name: str) -> None:
         """Keep listing a folder: the file that a link in it names is written elsewhere."""
         self.settled.pop(name, None)
+
+    def _note(self, name: str, changed_at_ns: int) -> None:
+        if changed_at_ns < self._settled_before_ns:
+            self.settled[name] = changed_at_ns
 
 
 def _walk(data_root: Path, place: str, days: _DayFolders) -> Iterator[tuple[str, os.stat_result]]:
@@ -130,8 +146,7 @@ def _walk(data_root: Path, place: str, days: _DayFolders) -> Iterator[tuple[str,
     folders = [(os.path.join(data_root, place), place)]
     while folders:
         folder, name = folders.pop()
-        if days.is_unchanged(folder, name):
-            continue
+        days.note_listed(folder, name)
         try:
             entries = list(os.scandir(folder))
         except NotADirectoryError:
@@ -142,6 +157,8 @@ def _walk(data_root: Path, place: str, days: _DayFolders) -> Iterator[tuple[str,
             continue
         for entry in entries:
             path = f"{name}/{entry.name}"
+            if path in days.unchanged:
+                continue
             if entry.is_dir():
                 folders.append((entry.path, path))
                 continue
