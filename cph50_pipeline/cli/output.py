@@ -221,7 +221,8 @@ def show_review(report: UnclassifiedReport, zone: ZoneInfo, limit: int, as_json:
         print("There is nothing to look at")
     for item in report.queue[:limit]:
         print_safely(f"{item.kind.value}: session {item.session_id}, {format_local(item.start, zone)}")
-        print_safely(*(f"  {line}" for line in (item.sentence, item.todo, item.command)))
+        lines = (item.sentence, item.todo, item.command, item.confirm_command)
+        print_safely(*(f"  {line}" for line in lines if line))
     _say_how_many_more(len(report.queue) - limit, "session(s)")
     for group in report.groups[:limit]:
         examples = (f"{one.session_id} ({format_local(one.start, zone)})" for one in group.examples)

@@ -57,6 +57,10 @@ def label(
         str | None, typer.Option(metavar="TEXT", help="For people. Published with the label, word for word.")
     ] = None,
     by: Author = "manual",
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="Stand by it: it is not asked about when the classifier says no."),
+    ] = False,
     replace: Replace = False,
     no_run: NoRun = False,
     as_json: AsJson = False,
@@ -67,7 +71,7 @@ def label(
     from cph50_pipeline.vehicles.labels import new_label
 
     settings = load_settings()
-    said = new_label(vehicle_id, by, note, datetime.now(UTC))
+    said = new_label(vehicle_id, by, note, datetime.now(UTC), confirmed=confirm)
     month = label_session(Store.of(settings), settings.history_start, session_id, said, replace=replace)
     _put_in_force(settings, session_id, month, no_run, as_json)
 

@@ -16,7 +16,7 @@ import dagster as dg
 from cph50_pipeline.defs.store import CLASSIFIER_FILE, VEHICLES_FILE, Store
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.storage.documents import dump_json
-from cph50_pipeline.vehicles.labels import LabelMap
+from cph50_pipeline.vehicles.labels import Label, LabelMap
 
 INPUTS = "inputs"
 """The name of the digest among a materialization's metadata."""
@@ -51,10 +51,14 @@ class AttributionInputs:
     def digest(self, session_ids: Iterable[str]) -> str:
         """What a month with these sessions is named by; it changes when, and only when, that does."""
         labels = ((id_, self.labels.truth(id_)) for id_ in session_ids)
-        said = {
-            id_: [label.vehicle_id, label.labeled_by, str(label.labeled_at)] for id_, label in labels if label
-        }
+        said = {id_: _said(label) for id_, label in labels if label}
         return digest_of(dump_json({"labels": said, "vehicles": self.vehicles, "model": self.model}))
+
+
+def _said(label: Label) -> list[str]:
+    """What a session is named by; a month without confirmations keeps the digest that it was given before."""
+    said = [label.vehicle_id, label.labeled_by, str(label.labeled_at)]
+    return [*said, "confirmed"] if label.confirmed else said
 
 
 def readable_inputs(store: Store) -> AttributionInputs | None:

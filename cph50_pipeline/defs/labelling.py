@@ -6,7 +6,7 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.config import VehicleConfig
 from cph50_pipeline.vehicles.label_import import Merged, merged
-from cph50_pipeline.vehicles.labels import Label, LabelMap, check_car, labelled, unlabelled
+from cph50_pipeline.vehicles.labels import Label, LabelMap, check_car, labelled, unlabelled, with_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,22 @@ def label_session(store: Store, first_month: str, session_id: str, label: Label,
         BadInputError: no stored month has the session, there is no such car or not on that day, another person named
             another car, or the file is broken; it is unchanged.
     """
-    session = find_sessions(store, first_month, {session_id}).get(session_id)
-    if session is None:
-        raise BadInputError(
-            f"No stored month from {first_month} on has a session {session_id}",
-            kept=f"{LABELS_FILE} is unchanged",
-            remedy="session_cache/YYYY-MM.json lists them; `cph50 backfill` fetches months that are not stored",
-        )
-    config = store.vehicles()
-    check_car(label.vehicle_id, config, local_date(session.start, store.zone))
+    return _edit_label(
+        store, first_month, session_id, label, lambda it: labelled(it, session_id, label, replace=replace)
+    )
 
-    def change(document: Any) -> Mapping[str, Any]:
-        return labelled(_whole(document, config), session_id, label, replace=replace)
 
-    store.edit_document(LABELS_FILE, change)
-    return session.month
+def put_label_back(store: Store, first_month: str, session_id: str, label: Label) -> str:
+    """Let a label stand as it did before somebody labelled the session again; returns its month.
+
+    Args:
+        first_month: Where the household's history begins.
+
+    Raises:
+        BadInputError: no stored month has the session, there is no such car or not on that day, or the file is
+            broken; it is unchanged.
+    """
+    return _edit_label(store, first_month, session_id, label, lambda it: with_label(it, session_id, label))
 
 
 def unlabel_session(store: Store, first_month: str, session_id: str) -> str | None:
@@ -146,6 +147,27 @@ def car_now(store: Store, month: str, session_id: str) -> Classification | None:
 def _mentions(store: Store, month: str, session_ids: Collection[str]) -> bool:
     data = store.root.read(ACTIVITY.path(month)) or b""
     return any(f'"{session_id}"'.encode() in data for session_id in session_ids)
+
+
+def _edit_label(
+    store: Store,
+    first_month: str,
+    session_id: str,
+    label: Label,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> str:
+    """Change the labels file where the session and its car are known; returns the session's month."""
+    session = find_sessions(store, first_month, {session_id}).get(session_id)
+    if session is None:
+        raise BadInputError(
+            f"No stored month from {first_month} on has a session {session_id}",
+            kept=f"{LABELS_FILE} is unchanged",
+            remedy="session_cache/YYYY-MM.json lists them; `cph50 backfill` fetches months that are not stored",
+        )
+    config = store.vehicles()
+    check_car(label.vehicle_id, config, local_date(session.start, store.zone))
+    store.edit_document(LABELS_FILE, lambda document: change(_whole(document, config)))
+    return session.month
 
 
 def _whole(document: Any, config: VehicleConfig) -> Mapping[str, Any]:

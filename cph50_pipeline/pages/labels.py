@@ -130,6 +130,7 @@ class Card:
         is_waiting: Whether what was said of it, or taken back, is not in force yet.
         dispute: Who said what, and what the program would say; empty where they do not differ.
         said_by: Who labelled it, "by hand" where no name was given; None when nobody did.
+        stands_by: The car that it is labelled, for a person to confirm; None where nothing contradicts the label.
     """
 
     session_id: str
@@ -145,6 +146,7 @@ class Card:
     car: Car
     confidence: float
     said_by: str | None
+    stands_by: Car | None
     note: str
     choices: tuple[Choice, ...]
     picture: Picture | None
@@ -214,6 +216,7 @@ def card(stay: Stay, drawing: Drawing, item: ReviewItem | None = None) -> Card:
         car=drawing.cars[named.vehicle_id],
         confidence=named.confidence,
         said_by=None if label is None else author(label),
+        stands_by=_in_question(label, item, drawing.cars),
         note="" if label is None else label.note or "",
         choices=choices(
             case.candidates, drawing.cars, suggestion, None if label is None else label.vehicle_id
@@ -320,8 +323,9 @@ def said_car(vehicle_id: str, cars: Mapping[str, Car]) -> Car:
 
 
 def author(label: Label) -> str:
-    """Who said it, for people."""
-    return "by hand" if label.labeled_by == BY_HAND else f"by {label.labeled_by}"
+    """Who said it, and whether somebody stands by it, for people."""
+    who = "by hand" if label.labeled_by == BY_HAND else f"by {label.labeled_by}"
+    return f"{who} and confirmed" if label.confirmed else who
 
 
 def objection(named: Classification) -> str:
@@ -411,8 +415,8 @@ def is_nameless(stay: Stay) -> bool:
 def is_waiting(stay: Stay, label: Label | None) -> bool:
     """Whether what a person says of it, or took back, is not in force yet."""
     named = stay.named.classification
-    in_force = named.vehicle_id if named.labeled_by == "manual" else None
-    return in_force != (None if label is None else label.vehicle_id)
+    in_force = (named.vehicle_id, named.confirmed) if named.labeled_by == "manual" else None
+    return in_force != (None if label is None else (label.vehicle_id, label.confirmed))
 
 
 def learned(model: VehicleModel, cars: Mapping[str, Car]) -> Learned:
@@ -474,10 +478,14 @@ def _dispute(label: Label | None, suggestion: str | None, cars: Mapping[str, Car
         return ""
     who = "You" if label.labeled_by == BY_HAND else label.labeled_by
     said, guess = said_car(label.vehicle_id, cars).name, said_car(suggestion or "", cars).name
-    return (
-        f"{who} said {said}; the program would say {guess}. "
-        f"If {said} is right, there is nothing to do: it counts, and only stays listed"
-    )
+    return f"{who} said {said}; the program would say {guess}. If {said} is right, confirm it"
+
+
+def _in_question(label: Label | None, item: ReviewItem | None, cars: Mapping[str, Car]) -> Car | None:
+    """The car that a label names which is to be corrected or confirmed; None where there is no such label."""
+    if label is None or item is None or item.confirm_command is None:
+        return None
+    return said_car(label.vehicle_id, cars)
 
 
 def _told(stay: Stay, label: Label | None) -> str:
@@ -516,6 +524,14 @@ class RunShown:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a person says of a session: which car it was, and whether they stand by it whatever the program says."""
+
+    car: Car
+    is_confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """What somebody said of a session, and what is in force.
 
@@ -528,7 +544,7 @@ class Word:
     session_id: str
     start: datetime
     month: date
-    said: Car | None
+    said: Said | None
     in_force: Car | None
     remark: str
 
@@ -539,7 +555,7 @@ class LabelOutcome:
 
     Attributes:
         was: The label before, as the form that undoes it carries it, or `TOO_LONG`; empty where there was none.
-        back_to: Which car that label names, where it was taken back or undone; then it can be said again.
+        back_to: What that label says, where it was taken back or undone; then it can be said again.
         again: The address of the same as a part of a page, to look how it goes on.
         page: The address of the whole page with it.
     """
@@ -547,7 +563,7 @@ class LabelOutcome:
     words: tuple[Word, ...]
     runs: tuple[RunShown, ...]
     was: str
-    back_to: Car | None
+    back_to: Said | None
     again: str
     page: str
 

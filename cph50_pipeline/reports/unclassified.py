@@ -30,6 +30,7 @@ CSV_COLUMNS = (
     "sentence",
     "todo",
     "command",
+    "confirm_command",
 )
 GROUP_KIND = "group"
 
@@ -196,6 +197,7 @@ def _queue_row(item: ReviewItem) -> tuple[Cell, ...]:
         item.sentence,
         item.todo,
         item.command,
+        item.confirm_command,
     )
 
 
@@ -211,4 +213,5 @@ def _group_row(group: SessionGroup) -> tuple[Cell, ...]:
         group.question,
         group.todo,
         group.command,
+        None,
     )

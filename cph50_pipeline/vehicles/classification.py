@@ -19,7 +19,7 @@ from cph50_pipeline.civil_time import local_date
 from cph50_pipeline.vehicles.classifier import Case, VehicleClassifier, Verdict
 from cph50_pipeline.vehicles.config import VehicleConfig, candidates
 from cph50_pipeline.vehicles.features import fingerprint
-from cph50_pipeline.vehicles.labels import Label, LabelMap
+from cph50_pipeline.vehicles.labels import Confirmed, Label, LabelMap
 
 # Below this a person should look; above the other, a contradicted label is probably a slip.
 REVIEW_BELOW_CONFIDENCE = 0.7
@@ -38,6 +38,7 @@ class Classification(BaseModel):
         final: False while the session is open.
         needs_review: Whether a person should look at it.
         reason: Why, for a person to read.
+        confirmed: Whether a person stands by the label, whatever the classifier says.
     """
 
     # defer_build: schemas are built where they are used, because import is budgeted.
@@ -51,6 +52,7 @@ class Classification(BaseModel):
     final: bool
     needs_review: bool
     reason: str
+    confirmed: Confirmed = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def _classify_session(
 
 
 def _by_hand(session: Session, label: Label, outcome: Verdict | str) -> Classification:
-    reason = f"labelled by {label.labeled_by}"
+    reason = f"labelled by {label.labeled_by}{' and confirmed' if label.confirmed else ''}"
     contradicted = isinstance(outcome, Verdict) and _contradicts(outcome, label)
     if isinstance(outcome, Verdict) and contradicted:
         reason += f"; the classifier says {outcome.vehicle_id} ({outcome.confidence:.2f})"
@@ -154,8 +156,9 @@ def _by_hand(session: Session, label: Label, outcome: Verdict | str) -> Classifi
         labeled_by="manual",
         labeled_at=label.labeled_at,
         final=not session.is_open,
-        needs_review=contradicted,
+        needs_review=contradicted and not label.confirmed,
         reason=reason,
+        confirmed=label.confirmed,
     )
 
 

@@ -120,6 +120,7 @@ def _take_in(
             "labeled_by": author if source in (None, BY_HAND) else source,
             "labeled_at": _instant(fields.get("labeled_at")),
             "note": fields.get("note"),
+            "confirmed": fields.get("confirmed") is True,
         }
         found.labels[session_id] = read_label(label, f"session {session_id}", vehicle_ids)
 

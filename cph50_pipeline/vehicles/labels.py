@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
+from operator import not_
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -27,7 +28,10 @@ from cph50_pipeline.vehicles.config import VehicleConfig, candidates, explain
 BY_CLASSIFIER = "classifier"
 BY_HAND = "manual"
 # The names under which a label's fields may stand in the file; all others are a person's own.
-_DECLARED = frozenset({"vehicle_id", "vehicle", "labeled_by", "source", "labeled_at", "note"})
+_DECLARED = frozenset({"vehicle_id", "vehicle", "labeled_by", "source", "labeled_at", "note", "confirmed"})
+
+Confirmed = Annotated[bool, Field(strict=True, exclude_if=not_)]
+"""Whether a person stands by a label, whatever the classifier says. It is written only where somebody does."""
 
 
 def _aware(value: object) -> object:
@@ -44,6 +48,7 @@ class Label(BaseModel):
         vehicle_id: A car of the household, or "unknown": none of its cars.
         labeled_by: Who said so.
         labeled_at: When, as an aware time; None when it was not written down.
+        confirmed: Whether somebody stands by it, so that it is not asked about when the classifier contradicts it.
     """
 
     # defer_build: schemas are built where they are used, because import is budgeted.
@@ -55,6 +60,7 @@ class Label(BaseModel):
     )
     labeled_at: Annotated[Instant | None, BeforeValidator(_aware)] = None
     note: str | None = None
+    confirmed: Confirmed = False
 
     @property
     def is_truth(self) -> bool:
@@ -124,7 +130,9 @@ def read_label(entry: object, place: str, vehicle_ids: Collection[str]) -> Label
     return label
 
 
-def new_label(vehicle_id: str, author: str, note: str | None, at: datetime) -> Label:
+def new_label(
+    vehicle_id: str, author: str, note: str | None, at: datetime, *, confirmed: bool = False
+) -> Label:
     """The label that a person makes at an instant; an empty note is none.
 
     Raises:
@@ -135,6 +143,7 @@ def new_label(vehicle_id: str, author: str, note: str | None, at: datetime) -> L
         "labeled_by": person(author),
         "labeled_at": at.replace(microsecond=0),
         "note": (note or "").strip() or None,
+        "confirmed": confirmed,
     }
     try:
         return Label.model_validate(fields)
@@ -185,8 +194,8 @@ def labelled(
 ) -> dict[str, Any]:
     """The parsed file with a session labelled, every other entry as it was.
 
-    A label that names the same car stays, with who and when; only a new note is taken in. What the classifier wrote is
-    replaced. Fields of a person's entry that are not declared are kept.
+    A label that names the same car stays, with who and when; only a new note and a confirmation are taken in. What the
+    classifier wrote is replaced. Fields of a person's entry that are not declared are kept.
 
     Args:
         document: As `LabelMap.read` accepts it.
@@ -200,9 +209,9 @@ def labelled(
     if before is None or not before.is_truth:
         return {**document, session_id: label.model_dump(mode="json")}
     if before.vehicle_id == label.vehicle_id:
-        if label.note in (None, before.note):
+        label = _said_again(before, label)
+        if label == before:
             return dict(document)
-        label = before.model_copy(update={"note": label.note})
     elif not (replace or (is_second_thought and before.labeled_by == label.labeled_by)):
         raise BadInputError(
             f"Session {session_id} is labelled {before.vehicle_id} by {before.labeled_by}, "
@@ -210,7 +219,16 @@ def labelled(
             kept="That label stands",
             remedy="`--replace` puts yours in its place",
         )
-    return {**document, session_id: {**_own_fields(document[session_id]), **label.model_dump(mode="json")}}
+    return with_label(document, session_id, label)
+
+
+def with_label(document: Mapping[str, Any], session_id: str, label: Label) -> dict[str, Any]:
+    """The parsed file with a session labelled so, whatever was said of it; every other entry as it was.
+
+    Fields of its entry that are not declared are kept.
+    """
+    own = _own_fields(document.get(session_id))
+    return {**document, session_id: {**own, **label.model_dump(mode="json")}}
 
 
 def unlabelled(document: Mapping[str, Any], session_id: str) -> dict[str, Any]:
@@ -222,6 +240,12 @@ def unlabelled(document: Mapping[str, Any], session_id: str) -> dict[str, Any]:
     if session_id not in document:
         raise BadInputError(f"Session {session_id} has no label", kept="Nothing was changed")
     return {id_: entry for id_, entry in document.items() if id_ != session_id}
+
+
+def _said_again(before: Label, now: Label) -> Label:
+    """A label whose car somebody named again: what they had to add is taken in."""
+    note = before.note if now.note is None else now.note
+    return before.model_copy(update={"note": note, "confirmed": before.confirmed or now.confirmed})
 
 
 def _own_fields(entry: object) -> dict[str, Any]:

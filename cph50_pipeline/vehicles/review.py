@@ -50,6 +50,7 @@ class ReviewItem(BaseModel):
         sentence: What is the matter, for a person.
         todo: What to do about it, for a person.
         command: What to type for that; `CAR` stands for a car's id where nothing tells which.
+        confirm_command: What to type when the label is right in spite of all; None where no label is in question.
     """
 
     # defer_build: schemas are built where they are used, because import is budgeted.
@@ -63,6 +64,7 @@ class ReviewItem(BaseModel):
     sentence: str
     todo: str
     command: str
+    confirm_command: str | None = None
 
 
 def review(sessions: Iterable[NamedSession], model: VehicleModel) -> list[ReviewItem]:
@@ -127,7 +129,8 @@ def _slips(sessions: Sequence[NamedSession], model: VehicleModel) -> list[_Weigh
 
 
 def _is_suspect(one: NamedSession, doubted: Collection[str]) -> bool:
-    return one.is_by_hand and (one.classification.needs_review or one.case.session_id in doubted)
+    named = one.classification
+    return one.is_by_hand and not named.confirmed and (named.needs_review or one.case.session_id in doubted)
 
 
 def _is_settled(one: NamedSession, verdict: Verdict) -> bool:
@@ -144,8 +147,8 @@ def _slip(one: NamedSession, verdict: Verdict, is_doubted: bool) -> _Weighed:
         told += f"; the classifier says {suggestion} ({verdict.confidence:.2f}): {verdict.reason}"
     elif not is_doubted:  # judged beside all other sessions it is less clear than it was in its month
         told += f": {one.classification.reason}"
-    todo = f"If the label is a slip, correct it; if {label} is right, leave it"
-    return verdict.confidence, _item(kind, one, told, todo, suggestion, is_replaced=True)
+    todo = f"If the label is a slip, correct it; if {label} is right, confirm it"
+    return verdict.confidence, _item(kind, one, told, todo, suggestion, is_of_label=True)
 
 
 def _moved(sessions: Sequence[NamedSession], plateaus: Mapping[str, PlateauNow]) -> list[_Weighed]:
@@ -222,16 +225,18 @@ def _item(
     todo: str,
     suggestion: str | None,
     *,
-    is_replaced: bool = False,
+    is_of_label: bool = False,
 ) -> ReviewItem:
-    command = label_command(one.case.session_id, suggestion)
+    session_id, vehicle_id = one.case.session_id, one.classification.vehicle_id
+    command = label_command(session_id, suggestion)
     return ReviewItem(
         kind=kind,
-        session_id=one.case.session_id,
+        session_id=session_id,
         start=one.case.start,
-        vehicle_id=one.classification.vehicle_id,
+        vehicle_id=vehicle_id,
         suggestion=suggestion,
         sentence=sentence,
         todo=todo,
-        command=f"{command} --replace" if is_replaced else command,
+        command=f"{command} --replace" if is_of_label else command,
+        confirm_command=f"{label_command(session_id, vehicle_id)} --confirm" if is_of_label else None,
     )

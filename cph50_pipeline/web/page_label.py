@@ -20,7 +20,7 @@ from cph50_pipeline.defs.labelling import (
     car_now,
     find_sessions,
     import_labels,
-    label_session,
+    put_label_back,
     unlabel_session,
 )
 from cph50_pipeline.defs.page_label import LabelHistory, LabelMemory, training_standing
@@ -35,6 +35,7 @@ from cph50_pipeline.pages.labels import (
     Drawing,
     LabelOutcome,
     RunShown,
+    Said,
     Stay,
     Word,
     by_name,
@@ -171,7 +172,7 @@ def label(request: Request, context: Household, form: SignedForm) -> Response:
     if again:
         earlier = read_label(_parsed(again), "The label before", store.vehicles().vehicles)
         first = context.settings.history_start
-        month = label_session(store, first, said.session_id, earlier, replace=True)
+        month = put_label_back(store, first, said.session_id, earlier)
     else:
         month = write_down(context, said)
     runs = [_runs(request).begin_naming([month])]
@@ -296,7 +297,7 @@ def _outcome(
                 session_id=session_id,
                 start=stored.start.astimezone(context.settings.zone),
                 month=date.fromisoformat(f"{stored.month}-01"),
-                said=None if label is None else said_car(label.vehicle_id, cars),
+                said=None if label is None else Said(said_car(label.vehicle_id, cars), label.confirmed),
                 in_force=None if named is None else car_named(named.vehicle_id, cars),
                 remark="" if named is None else by_name(objection(named), cars),
             )
@@ -310,17 +311,18 @@ def _outcome(
         words=tuple(sorted(words, key=lambda one: one.start)),
         runs=runs,
         was=was,
-        back_to=_car_before(was, cars) if is_back else None,
+        back_to=_said_before(was, cars) if is_back else None,
         again=f"{OUTCOME}?{query}",
         page=f"{ServedLinks().page('label')}?{query}",
     )
 
 
-def _car_before(was: str, cars: Mapping[str, Car]) -> Car | None:
-    """Which car the label before names, where an address carries one."""
+def _said_before(was: str, cars: Mapping[str, Car]) -> Said | None:
+    """What the label before says, where an address carries one."""
     label = _parsed(was) if was and was != TOO_LONG else None
-    vehicle_id = label.get("vehicle_id") if isinstance(label, Mapping) else None
-    return said_car(vehicle_id, cars) if isinstance(vehicle_id, str) else None
+    if not isinstance(label, Mapping) or not isinstance(label.get("vehicle_id"), str):
+        return None
+    return Said(said_car(label["vehicle_id"], cars), label.get("confirmed") is True)
 
 
 def _training(
@@ -369,11 +371,13 @@ def _tried(read: Callable[[], ValueT], otherwise: ValueT, troubles: list[Trouble
 
 
 def _read(form: Mapping[str, str]) -> NewLabel:
+    confirmed = form.get("confirm", "")
     try:
         return NewLabel(
             session_id=form.get("session_id", ""),
-            vehicle_id=form.get("vehicle_id") or None,
+            vehicle_id=confirmed or form.get("vehicle_id") or None,
             note=form.get("note") or None,
+            confirmed=bool(confirmed),
             replace=form.get("replace") == "yes",
         )
     except ValidationError as error:

@@ -34,7 +34,12 @@ class NewLabel(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {"session_id": "8421400811", "vehicle_id": "ember_hatch_2023", "note": None}
+            "example": {
+                "session_id": "8421400811",
+                "vehicle_id": "ember_hatch_2023",
+                "note": None,
+                "confirmed": False,
+            }
         },
     )
 
@@ -51,6 +56,9 @@ class NewLabel(BaseModel):
     )
     labeled_by: str = Field(
         default="manual", pattern=r"^[0-9A-Za-z][0-9A-Za-z ._-]{0,63}$", description="Who says so; published"
+    )
+    confirmed: bool = Field(
+        default=False, description="Stand by it: it is not asked about when the classifier contradicts it"
     )
     replace: bool = Field(default=False, description="Also replace what another person said")
 
@@ -98,7 +106,7 @@ def write_down(context: Context, said: NewLabel) -> str:
         raise NotFoundError(f"No stored month has a session {said.session_id}", kept="Nothing was labelled")
     if said.vehicle_id is None:
         return unlabel_session(store, first_month, said.session_id) or ""
-    word = new_label(said.vehicle_id, said.labeled_by, said.note, context.clock())
+    word = new_label(said.vehicle_id, said.labeled_by, said.note, context.clock(), confirmed=said.confirmed)
     return label_session(store, first_month, said.session_id, word, replace=said.replace)
 
 

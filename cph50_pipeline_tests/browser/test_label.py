@@ -240,6 +240,31 @@ def test_a_wrong_label_is_corrected_and_the_undoing_brings_the_one_before_back(
     assert session_id not in home.labels()
 
 
+def test_a_label_that_is_contradicted_is_confirmed_by_a_click_and_the_click_undone(
+    tab: Tab, home: Labelled
+) -> None:
+    path = f"classifications/{MONTH}.json"
+    [one, *others] = home.json(path)
+    contradicted = {**one, "vehicle_id": EMBER, "confidence": 1.0, "labeled_by": "manual"}
+    contradicted |= {"needs_review": True, "reason": f"labelled by ann; the classifier says {TIDE} (0.97)"}
+    said = {one["session_id"]: {"vehicle_id": EMBER, "labeled_by": "ann", "labeled_at": None, "note": "red"}}
+    with (
+        home.written(path, json.dumps([contradicted, *others])),
+        home.written("session_vehicle_map.json", json.dumps(said)),
+    ):
+        open_signed_in(tab, home, "/label?show=review")
+        card = tab.page.locator(f"#session-{one['session_id']}")
+        card.get_by_role("button", name="Ember is right").click()
+        assert "labelled Ember and confirmed" in done(tab, one["session_id"])
+        assert home.labels()[one["session_id"]] == {**said[one["session_id"]], "confirmed": True}
+        named = home.named(one["session_id"])
+        assert (named["vehicle_id"], named["confirmed"], named["needs_review"]) == (EMBER, True, False)
+        tab.page.get_by_role("button", name="Undo").click()
+        tab.page.get_by_role("button", name="Confirm Ember again").wait_for()
+        done(tab, one["session_id"])
+        assert home.labels() == said
+
+
 def test_one_click_labels_the_examples_of_a_group_and_one_more_takes_them_back(
     tab: Tab, home: Labelled
 ) -> None:

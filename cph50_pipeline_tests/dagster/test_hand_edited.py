@@ -106,6 +106,20 @@ def test_a_label_that_is_taken_back_names_its_month_again(named: Home) -> None:
     assert requests(named) == []
 
 
+def test_a_label_that_is_confirmed_names_its_month_again(named: Home) -> None:
+    session_id = label(named, JANUARY)[JANUARY]
+    [edited] = requests(named)
+    assert run(named, edited)
+    entry = named.json(LABELS_FILE)[session_id]
+    (named.folder / LABELS_FILE).write_text(json.dumps({session_id: {**entry, "confirmed": True}}))
+    [request] = requests(named)
+    assert spans([request]) == [(JANUARY, JANUARY)]
+    assert run(named, request)
+    [now] = [c for c in named.store().need_month(CLASSIFICATIONS, JANUARY) if c.session_id == session_id]
+    assert (now.confirmed, now.needs_review) == (True, False)
+    assert requests(named) == []
+
+
 def rename_a_car(home: Home) -> None:
     document = home.json(VEHICLES_FILE)
     document["vehicles"][TIDE]["nickname"] = "Wave"

@@ -8,7 +8,13 @@ from datetime import timedelta
 import pytest
 
 from cph50_pipeline.civil_time import local_date
-from cph50_pipeline.defs.labelling import Import, import_labels, label_session, unlabel_session
+from cph50_pipeline.defs.labelling import (
+    Import,
+    import_labels,
+    label_session,
+    put_label_back,
+    unlabel_session,
+)
 from cph50_pipeline.defs.month_files import ACTIVITY
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE
 from cph50_pipeline.errors import BadInputError
@@ -43,6 +49,16 @@ def test_a_label_is_written_and_names_the_month_of_its_session(collected: Home, 
     assert collected.json(LABELS_FILE)[session_id] == LABEL.model_dump(mode="json")
     assert unlabel_session(collected.store(), FIRST, session_id) == month
     assert collected.json(LABELS_FILE) == {}
+
+
+def test_a_label_that_was_confirmed_is_put_back_as_it_was(collected: Home) -> None:
+    session_id = a_session(collected)
+    say(collected, session_id)
+    before = (collected.folder / LABELS_FILE).read_bytes()
+    say(collected, session_id, LABEL.model_copy(update={"confirmed": True}))
+    assert collected.json(LABELS_FILE)[session_id]["confirmed"] is True
+    assert put_label_back(collected.store(), FIRST, session_id, LABEL) == JANUARY
+    assert (collected.folder / LABELS_FILE).read_bytes() == before
 
 
 def test_a_session_that_no_stored_month_has_is_refused(collected: Home) -> None:

@@ -63,6 +63,9 @@ def test_a_label_through_the_api_is_in_the_file_and_has_named_its_month(househol
     assert household.record(session_id)["vehicle_id"] == CAR
     assert said["run_id"][:8] in home.run("history", session_id).stdout
     assert served.read(f"api/v1/sessions/{session_id}")["vehicle_id"] == CAR
+    status, said = served.ask("api/v1/labels", {**word, "confirmed": True}, household.token)
+    assert (status, said["succeeded"]) == (200, True), said
+    assert json.loads((home.data / "session_vehicle_map.json").read_text())[session_id]["confirmed"] is True
     status, said = served.ask("api/v1/labels", {**word, "vehicle_id": None}, household.token)
     assert (status, said["succeeded"]) == (200, True), said
     assert session_id not in json.loads((home.data / "session_vehicle_map.json").read_text())

@@ -141,6 +141,22 @@ def test_what_another_person_said_is_replaced_when_told_to(home: CommandHome) ->
     assert (labels(home)[session_id]["vehicle_id"], labels(home)[session_id]["labeled_by"]) == (TIDE, "bo")
 
 
+def test_a_label_is_confirmed_by_whoever_stands_by_it_and_stays_as_it_was_said(home: CommandHome) -> None:
+    first, second = sessions(home)[:2]
+    assert home.run("label", first, TIDE, "--by", "ann", "--note", "saw it", "--no-run").returncode == DONE
+    before = labels(home)[first]
+    confirmed = printed(home.run("label", first, TIDE, "--confirm", "--json"))
+    assert confirmed["run"]["succeeded"]
+    assert confirmed["classification"]["confirmed"]
+    assert confirmed["classification"]["reason"].startswith("labelled by ann and confirmed")
+    assert labels(home)[first] == {**before, "confirmed": True}
+
+    assert home.run("label", second, EMBER, "--confirm", "--no-run").returncode == DONE
+    assert labels(home)[second]["confirmed"] is True
+    assert home.run("label", second, TIDE, "--no-run").returncode == DONE
+    assert "confirmed" not in labels(home)[second]
+
+
 def test_a_label_whose_run_fails_is_kept_and_the_failure_is_told(home: CommandHome) -> None:
     session_id, samples = sessions(home)[0], home.data / SAMPLES.path(LAST)
     samples.write_bytes(b"PAR1")

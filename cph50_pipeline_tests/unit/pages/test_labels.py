@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from cph50_pipeline.pages.labels import (
     LabelOutcome,
     Points,
     RunShown,
+    Said,
     Stay,
     Word,
     by_name,
@@ -138,20 +140,28 @@ def test_from_the_tenth_answer_on_there_is_no_key() -> None:
     assert [one.key for one in choices([*many], many, None, None)][8:11] == ["9", "", ""]
 
 
+def contradicted(**changes: Any) -> ReviewItem:
+    values: dict[str, Any] = {
+        "kind": ReviewKind.CONTRADICTED,
+        "session_id": "1001",
+        "start": START,
+        "vehicle_id": "ember",
+        "suggestion": "tide",
+        "sentence": "Labelled ember; the classifier says tide (0.93)",
+        "todo": "If the label is a slip, correct it; if ember is right, confirm it",
+        "command": "cph50 label 1001 tide --replace",
+        "confirm_command": "cph50 label 1001 ember --confirm",
+        **changes,
+    }
+    return ReviewItem(**values)
+
+
 def test_a_card_says_when_how_much_and_what_is_the_matter_in_the_households_words() -> None:
-    item = ReviewItem(
-        kind=ReviewKind.CONTRADICTED,
-        session_id="1001",
-        start=START,
-        vehicle_id="ember",
-        suggestion="tide",
-        sentence="Labelled ember; the classifier says tide (0.93)",
-        todo="If the label is a slip, correct it; if ember is right, leave it",
-        command="",
-    )
     label = Label(vehicle_id="ember", labeled_by="Anna", note="<i>")
     made = card(
-        stay(vehicle_id="ember", labeled_by="manual", confidence=1.0), drawing(labels={"1001": label}), item
+        stay(vehicle_id="ember", labeled_by="manual", confidence=1.0),
+        drawing(labels={"1001": label}),
+        contradicted(),
     )
     assert made.start.isoformat() == "2026-01-06T22:00:00-08:00"
     assert (made.duration_seconds, made.energy_kwh) == (7200.0, 17.2)
@@ -162,7 +172,26 @@ def test_a_card_says_when_how_much_and_what_is_the_matter_in_the_households_word
     assert [one.car.name for one in made.choices if one.is_label] == ["Ember"]
     assert [one.car.name for one in made.choices if one.is_first] == ["Ember"]
     assert [one.car.name for one in made.choices if one.is_guess] == ["Tide"]
-    assert made.dispute.startswith("Anna said Ember; the program would say Tide. If Ember is right")
+    assert made.dispute == "Anna said Ember; the program would say Tide. If Ember is right, confirm it"
+    assert made.stands_by == CARS["ember"]
+
+
+def test_only_a_label_that_is_contradicted_can_be_confirmed() -> None:
+    by_hand = stay(vehicle_id="ember", labeled_by="manual", confidence=1.0)
+    said = drawing(labels={"1001": Label(vehicle_id="ember")})
+    moved = contradicted(kind=ReviewKind.DRIFT, confirm_command=None)
+    assert card(by_hand, said).stands_by is None
+    assert card(by_hand, said, moved).stands_by is None
+    nobodys = drawing(labels={"1001": Label(vehicle_id=UNKNOWN_VEHICLE)})
+    stands_by = card(stay(labeled_by="manual"), nobodys, contradicted()).stands_by
+    assert stands_by is not None
+    assert stands_by.name == NONE_OF_OURS
+
+
+def test_a_card_says_that_a_label_was_confirmed() -> None:
+    by_hand = stay(vehicle_id="ember", labeled_by="manual", confidence=1.0, confirmed=True)
+    label = Label(vehicle_id="ember", labeled_by="Anna", confirmed=True)
+    assert card(by_hand, drawing(labels={"1001": label})).said_by == "by Anna and confirmed"
 
 
 def test_a_card_of_a_session_without_a_car_suggests_none() -> None:
@@ -200,6 +229,14 @@ def test_names_replace_ids_and_nothing_else() -> None:
 )
 def test_a_word_waits_until_it_is_in_force(named: dict[str, Any], said: str | None, waits: bool) -> None:
     assert is_waiting(stay(**named), None if said is None else Label(vehicle_id=said)) is waits
+
+
+@pytest.mark.parametrize(("in_force", "said"), [(False, True), (True, False)])
+def test_a_confirmation_waits_until_it_is_in_force(in_force: bool, said: bool) -> None:
+    label = Label(vehicle_id="ember", confirmed=said)
+    by_hand = {"vehicle_id": "ember", "labeled_by": "manual"}
+    assert is_waiting(stay(**by_hand, confirmed=in_force), label)
+    assert not is_waiting(stay(**by_hand, confirmed=said), label)
 
 
 def test_what_waits_to_be_named_is_not_counted_as_without_a_car() -> None:
@@ -244,6 +281,12 @@ def test_a_card_whose_label_is_not_in_force_yet_is_told_to_wait() -> None:
     assert not card(stay(vehicle_id="ember", labeled_by="manual"), said).is_waiting
 
 
+def outcome_text(word: Word, runs: Sequence[RunShown], back_to: Said | None) -> str:
+    found = LabelOutcome((word,), tuple(runs), "{}", back_to, "/label/outcome?done=1001", "/label?done=1001")
+    person = SimpleNamespace(csrf="x")
+    return render("label_outcome", links=ServedLinks(), zone="UTC", outcome=found, counts=None, person=person)
+
+
 @pytest.mark.parametrize(
     ("states", "words"),
     [
@@ -257,12 +300,21 @@ def test_a_card_whose_label_is_not_in_force_yet_is_told_to_wait() -> None:
 def test_what_came_of_a_click_is_told_in_the_households_words(states: tuple[str, ...], words: str) -> None:
     word = Word("1001", START, START.date(), None, None, "")
     runs = tuple(RunShown(str(uuid4()), state, (), None) for state in states)
-    found = LabelOutcome((word,), runs, "{}", CARS["ember"], "/label/outcome?done=1001", "/label?done=1001")
-    person = SimpleNamespace(csrf="x")
-    links = ServedLinks()
-    text = render("label_outcome", links=links, zone="UTC", outcome=found, counts=None, person=person)
+    text = outcome_text(word, runs, Said(CARS["ember"], is_confirmed=False))
     assert words in text
     assert "Label it" in text
     assert 'class="redo"' in text
     assert ('href="/label?done=1001"' in text) == ("running" in states)
     assert "/runs/" not in text
+
+
+def test_what_was_confirmed_is_told_and_can_be_confirmed_again() -> None:
+    ember = Said(CARS["ember"], is_confirmed=True)
+    confirmed = outcome_text(Word("1001", START, START.date(), ember, None, ""), (), None)
+    assert "and confirmed" in confirmed
+    assert 'class="undo"' in confirmed
+    undone = Word("1001", START, START.date(), replace(ember, is_confirmed=False), None, "")
+    text = outcome_text(undone, (), ember)
+    assert "and confirmed" not in text
+    assert "Confirm" in text
+    assert 'class="redo"' in text

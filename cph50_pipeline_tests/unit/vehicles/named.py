@@ -31,6 +31,7 @@ def named(
     reason: str = "as told",
     candidates: tuple[str, ...] = CARS,
     limit: float | None = None,
+    confirmed: bool = False,
 ) -> NamedSession:
     """A session on a day after the first, without steady charging when there is no power."""
     session_id = f"s{day:g}"
@@ -45,6 +46,7 @@ def named(
         final=final,
         needs_review=needs_review,
         reason=reason,
+        confirmed=confirmed,
     )
     return NamedSession(
         Case(session_id, FIRST_DAY + timedelta(days=day), fingerprint, candidates, label), classification

@@ -105,6 +105,23 @@ def test_a_label_that_a_sure_classifier_contradicts_stands_and_is_reviewed() -> 
     assert "the classifier says ember" in found.reason
 
 
+def test_a_label_that_a_person_stands_by_is_not_reviewed_whatever_the_classifier_says() -> None:
+    entry = {"41": {"vehicle_id": "tide", "labeled_by": "anna", "confirmed": True}}
+    found = classify(EMBER, said=LabelMap.read(entry, "session_vehicle_map.json", CONFIG.vehicles))
+    assert (found.vehicle_id, found.confirmed, found.needs_review) == ("tide", True, False)
+    assert found.reason.startswith("labelled by anna and confirmed; the classifier says ember (0.")
+
+
+def test_a_confirmation_is_written_only_where_there_is_one() -> None:
+    entry = {"41": {"vehicle_id": "tide", "confirmed": True}}
+    confirmed = classify(TIDE, said=LabelMap.read(entry, "session_vehicle_map.json", CONFIG.vehicles))
+    written = confirmed.model_dump(mode="json")
+    assert written["confirmed"] is True
+    assert Classification.model_validate(written) == confirmed
+    for other in (classify(TIDE), classify(TIDE, said=labels(s41="tide"))):
+        assert "confirmed" not in other.model_dump(mode="json")
+
+
 def test_a_label_that_the_classifier_wrote_is_not_a_persons_word() -> None:
     entry = {"41": {"vehicle_id": "tide", "labeled_by": "classifier"}}
     said = LabelMap.read(entry, "session_vehicle_map.json", CONFIG.vehicles)

@@ -77,6 +77,13 @@ def test_a_person_may_say_that_it_was_none_of_the_cars() -> None:
     assert cars(read({"42": {"vehicle": "Unknown", "source": "ann"}})) == {"42": "unknown"}
 
 
+@pytest.mark.parametrize(("written", "confirmed"), [(True, True), (False, False), ("yes", False), (1, False)])
+def test_a_label_that_somebody_stood_by_is_stood_by_here(written: object, confirmed: bool) -> None:
+    found = read({"42": {"vehicle_id": "tide", "confirmed": written}})
+    assert found.refused == []
+    assert found.labels["42"].confirmed is confirmed
+
+
 def test_short_names_of_cars_are_read_by_what_they_are_mapped_to() -> None:
     document = {"41": "sereni", "42": "volvo", "43": "rental", "44": "ember"}
     found = read(document, {"sereni": "ember", "volvo": "tide", "rental": "unknown"})

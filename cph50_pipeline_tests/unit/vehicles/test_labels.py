@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from cph50_pipeline.errors import BadInputError
 from cph50_pipeline.storage.documents import dump_json
 from cph50_pipeline.vehicles.config import VehicleConfig
-from cph50_pipeline.vehicles.labels import Label, LabelMap, check_car, labelled, person, unlabelled
+from cph50_pipeline.vehicles.labels import (
+    Label,
+    LabelMap,
+    check_car,
+    labelled,
+    new_label,
+    person,
+    unlabelled,
+    with_label,
+)
 
 CARS = ("ember", "tide")
 EXAMPLE = Path(__file__).parents[3] / "data" / "session_vehicle_map.example.json"
@@ -87,6 +96,8 @@ def test_labels_are_written_in_one_shape_sorted_and_read_back_as_they_were() -> 
         {"vehicle_id": "ember", "labeled_at": "2026-01-07T06:00:00"},
         {"vehicle_id": "ember", "labeled_at": 1767765601},
         {"vehicle_id": "ember", "labeled_by": ""},
+        {"vehicle_id": "ember", "confirmed": "yes"},
+        {"vehicle_id": "ember", "confirmed": None},
     ],
 )
 def test_a_wrong_entry_is_named_with_its_session_and_file(entry: object) -> None:
@@ -112,7 +123,9 @@ def test_a_file_that_is_no_object_is_refused() -> None:
             st.none() | st.booleans() | st.floats() | st.text(),
             lambda inner: (
                 st.lists(inner)
-                | st.dictionaries(st.sampled_from(["vehicle_id", "labeled_by", "labeled_at", "note"]), inner)
+                | st.dictionaries(
+                    st.sampled_from(["vehicle_id", "labeled_by", "labeled_at", "note", "confirmed"]), inner
+                )
             ),
         ),
         max_size=3,
@@ -188,6 +201,44 @@ def test_a_new_note_is_taken_in_and_who_said_so_first_stays() -> None:
     before = {**by("ann", "ember"), "labeled_at": "2026-01-01T00:00:00+00:00", "photo": "a.jpg"}
     noted = labelled({"41": before}, "41", LABEL.model_copy(update={"note": "red one"}))
     assert noted == {"41": {**before, "note": "red one"}}
+
+
+def test_a_label_is_confirmed_where_it_says_so_and_only_then_is_that_written() -> None:
+    written = read({"41": {"vehicle_id": "tide", "confirmed": True}, "42": by("ann")}).document()
+    assert written["41"]["confirmed"] is True
+    assert "confirmed" not in written["42"]
+    said = read(written).truths()
+    assert (said["41"].confirmed, said["42"].confirmed) == (True, False)
+
+
+def test_a_first_label_can_be_confirmed_at_once() -> None:
+    label = new_label("ember", "ann", None, datetime(2026, 1, 7, tzinfo=UTC), confirmed=True)
+    assert labelled({}, "41", label)["41"]["confirmed"] is True
+
+
+@pytest.mark.parametrize("before", [{**by("ann", "ember", "red"), "photo": "a.jpg"}, by("manual", "ember")])
+def test_who_confirms_a_label_changes_nothing_else_of_it(before: dict[str, object]) -> None:
+    confirmed = labelled({"41": before}, "41", LABEL.model_copy(update={"confirmed": True}))
+    assert confirmed == {"41": {**before, "confirmed": True}}
+    assert labelled(confirmed, "41", LABEL) == confirmed, "the same car said again takes nothing back"
+    noted = labelled(confirmed, "41", LABEL.model_copy(update={"note": "blue"}))
+    assert noted == {"41": {**before, "note": "blue", "confirmed": True}}
+
+
+def test_another_car_drops_the_confirmation() -> None:
+    confirmed = {"41": {**by("manual"), "confirmed": True, "photo": "a.jpg"}}
+    assert "confirmed" not in labelled(confirmed, "41", LABEL)["41"]
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_label_that_is_put_back_stands_as_it_did(confirmed: bool) -> None:
+    before = Label(vehicle_id="tide", labeled_by="ann", note="red", confirmed=confirmed)
+    document = {"41": before.model_dump(mode="json"), "42": "ember"}
+    for car in CARS:
+        word = Label(vehicle_id=car, confirmed=not confirmed)
+        changed = labelled(document, "41", word, replace=True)
+        assert dump_json(with_label(changed, "41", before)) == dump_json(document)
+    assert with_label({}, "41", before) == {"41": document["41"]}
 
 
 def test_a_label_that_is_not_there_cannot_be_taken_back() -> None:

@@ -60,6 +60,8 @@ def test_a_label_that_the_classifier_contradicts_is_shown_with_the_car_it_probab
     assert (item.kind, item.vehicle_id, item.suggestion) == (ReviewKind.CONTRADICTED, TIDE, EMBER)
     assert item.sentence.startswith("Labelled tide; the classifier says ember (0.9")
     assert item.command == "cph50 label s60 ember --replace"
+    assert item.todo == "If the label is a slip, correct it; if tide is right, confirm it"
+    assert item.confirm_command == "cph50 label s60 tide --confirm"
 
 
 def test_a_contradiction_that_is_less_clear_by_now_stays_as_it_was_found(model: VehicleModel) -> None:
@@ -83,6 +85,19 @@ def test_a_label_that_all_others_contradict_is_doubted_until_it_is_corrected_or_
     taken_back = named(EMBER, POWERS_KW[EMBER], day=SLIP_DAY)
     assert review([corrected, *in_turns(10)], with_a_slip) == []
     assert review([taken_back, *in_turns(10)], with_a_slip) == []
+
+
+def test_a_label_that_a_person_stands_by_is_not_asked_about_again(with_a_slip: VehicleModel) -> None:
+    slip = named(TIDE, POWERS_KW[EMBER], day=SLIP_DAY, by="manual", confirmed=True)
+    assert review([slip, *in_turns(10)], with_a_slip) == []
+
+
+def test_a_car_that_moved_is_shown_also_when_its_newest_label_is_confirmed(model: VehicleModel) -> None:
+    *sessions, newest = in_turns(60, moved=lambda car, day: 1.025 if car == TIDE else 1.0)
+    confirmed = named(TIDE, POWERS_KW[TIDE] * 1.025, day=99, by="manual", confirmed=True)
+    assert newest.case.session_id == confirmed.case.session_id
+    [item] = review([*sessions, confirmed], model)
+    assert (item.kind, item.session_id, item.confirm_command) == (ReviewKind.DRIFT, "s99", None)
 
 
 def test_a_label_that_is_doubted_and_contradicted_is_one_thing_to_look_at(with_a_slip: VehicleModel) -> None:

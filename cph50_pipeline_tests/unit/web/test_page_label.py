@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS, SAMPLES
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
-from cph50_pipeline_tests.unit.web.household import served, settings_in
+from cph50_pipeline.vehicles.classification import Classification
+from cph50_pipeline.web.own_runs import OwnRuns
+from cph50_pipeline_tests.unit.charging.builders import month_of_answers, row
+from cph50_pipeline_tests.unit.web.household import EMBER, TIDE, served, settings_in
 
 HTML = {"Accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>‮" + "W" * 300
@@ -34,6 +41,16 @@ class Person:
         return self.client.post(f"/forms/{form}", data={"csrf": self.csrf, **fields})
 
     @property
+    def root(self) -> DataRoot:
+        """The household's files."""
+        return DataRoot(self.settings.data_root)
+
+    @property
+    def labels(self) -> dict[str, dict[str, Any]]:
+        """What people said, as it is written."""
+        return dict(json.loads(self.root.read("session_vehicle_map.json") or b"{}"))
+
+    @property
     def cars(self) -> dict[str, dict[str, object]]:
         """The household's cars as they are written."""
         found = DataRoot(self.settings.data_root).read("vehicle_config.json") or b"{}"
@@ -51,6 +68,89 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
         found = re.search(r'name="csrf" value="([^"]+)"', client.get("/docs").text)
         assert found is not None
         yield Person(client, settings, found[1])
+
+
+SESSION = "501"
+START = datetime(2025, 12, 4, 8, 0, 1, tzinfo=UTC)
+SAID = {"vehicle_id": EMBER, "labeled_by": "ann", "labeled_at": "2025-12-05T08:00:00+00:00", "note": "red"}
+
+
+@pytest.fixture
+def contradicted(person: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Somebody in whose household a session is labelled otherwise than the classifier has it; no run is started."""
+    monkeypatch.setattr(OwnRuns, "begin_naming", lambda self, months: str(uuid4()))
+    named = Classification(
+        session_id=SESSION,
+        vehicle_id=EMBER,
+        confidence=1.0,
+        labeled_by="manual",
+        labeled_at=START,
+        final=True,
+        needs_review=True,
+        reason=f"labelled by ann; the classifier says {TIDE} (0.97)",
+    )
+    for file, value in (
+        (ACTIVITY, month_of_answers([row(session_id=SESSION, start=START)])),
+        (SAMPLES, {}),
+        (CLASSIFICATIONS, [named]),
+    ):
+        person.root.write(file.path("2025-12"), file.dump(value))
+    cars = {"vehicles": {EMBER: {"nickname": "<i>Ember"}, TIDE: {"nickname": "Tide"}}}
+    person.root.write("vehicle_config.json", json.dumps(cars).encode())
+    person.root.write("session_vehicle_map.json", json.dumps({SESSION: SAID}).encode())
+    return person
+
+
+def undoing(page: str) -> str:
+    """What the form carries that undoes a label."""
+    found = re.search(r'name="undo" value="([^"]*)"', page)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_a_label_that_is_contradicted_is_confirmed_by_a_click_and_listed_no_more(
+    contradicted: Person,
+) -> None:
+    page = contradicted.client.get("/label").text
+    assert f'id="session-{SESSION}"' in page
+    assert f'name="confirm" value="{EMBER}"><bdi>&lt;i&gt;Ember</bdi> is right</button>' in page
+    answer = contradicted.send("label", session_id=SESSION, confirm=EMBER, replace="yes")
+    assert answer.status_code == 303
+    assert contradicted.labels == {SESSION: {**SAID, "confirmed": True}}
+    after = contradicted.client.get(answer.headers["location"]).text
+    assert "and confirmed" in after
+    assert f'id="session-{SESSION}"' not in after
+
+
+def test_a_confirmation_is_undone_and_can_be_given_again(contradicted: Person) -> None:
+    said = contradicted.send("label", session_id=SESSION, confirm=EMBER, replace="yes")
+    page = contradicted.client.get(said.headers["location"]).text
+    undone = contradicted.send("label", session_id=SESSION, undo=undoing(page))
+    assert contradicted.labels == {SESSION: SAID}
+    page = contradicted.client.get(undone.headers["location"]).text
+    assert "and confirmed" not in page
+    assert 'Confirm <bdi class="name">&lt;i&gt;Ember</bdi> again' in page
+    assert f'id="session-{SESSION}"' in page
+    contradicted.send("label", session_id=SESSION, undo=undoing(page))
+    assert contradicted.labels == {SESSION: {**SAID, "confirmed": True}}
+
+
+def test_another_car_takes_the_confirmation_and_undoing_that_brings_it_back(contradicted: Person) -> None:
+    contradicted.send("label", session_id=SESSION, confirm=EMBER, replace="yes")
+    changed = contradicted.send("label", session_id=SESSION, vehicle_id=TIDE, replace="yes")
+    assert "confirmed" not in contradicted.labels[SESSION]
+    page = contradicted.client.get(changed.headers["location"]).text
+    contradicted.send("label", session_id=SESSION, undo=undoing(page))
+    assert contradicted.labels == {SESSION: {**SAID, "confirmed": True}}
+
+
+def test_a_label_is_confirmed_through_the_api(contradicted: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OwnRuns, "name_again", lambda self, month: (str(uuid4()), None))
+    word = {"session_id": SESSION, "vehicle_id": EMBER, "confirmed": True}
+    bearer = {"Authorization": "Bearer right-token"}
+    answer = contradicted.client.post("/api/v1/labels", json=word, headers=bearer)
+    assert answer.status_code == 202
+    assert contradicted.labels == {SESSION: {**SAID, "confirmed": True}}
 
 
 @pytest.mark.parametrize("form", FORMS)
