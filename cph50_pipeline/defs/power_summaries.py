@@ -70,7 +70,7 @@ def _energy_and_coverage(table: pa.Table) -> dict[str, tuple[float | None, float
 
     sums = (
         table.filter(pc.field("resolution") == "5min")
-        .group_by("meter")
+        .group_by("meter", use_threads=False)
         .aggregate([("energy_kwh", "sum"), ("coverage", "sum"), ("start", "min"), ("start", "max")])
         .sort_by("meter")
     )

@@ -96,14 +96,14 @@ def _outside(month: str, table: pa.Table, column: str, zone: ZoneInfo) -> Iterat
 
 
 def _twice(month: str, table: pa.Table, keys: tuple[str, ...]) -> Iterator[Violation]:
-    counted = table.group_by(list(keys)).aggregate([([], "count_all")])
+    counted = table.group_by(list(keys), use_threads=False).aggregate([([], "count_all")])
     for meter, count in zip(*_columns(counted, "meter", "count_all"), strict=True):
         if count > 1:
             yield _finds("unique_buckets", month, meter, f"{count} rows for one {keys[-1]}")
 
 
 def _no_share(month: str, table: pa.Table) -> Iterator[Violation]:
-    bounds = table.group_by("meter").aggregate([("coverage", "min"), ("coverage", "max")])
+    bounds = table.group_by("meter", use_threads=False).aggregate([("coverage", "min"), ("coverage", "max")])
     columns = _columns(bounds, "meter", "coverage_min", "coverage_max")
     for meter, least, most in zip(*columns, strict=True):
         if least < 0 or most > 1 + _COVERAGE_TOLERANCE:
@@ -111,7 +111,7 @@ def _no_share(month: str, table: pa.Table) -> Iterator[Violation]:
 
 
 def _energy_lost(month: str, table: pa.Table) -> Iterator[Violation]:
-    sums = table.group_by(["meter", "resolution"]).aggregate([("energy_kwh", "sum")])
+    sums = table.group_by(["meter", "resolution"], use_threads=False).aggregate([("energy_kwh", "sum")])
     by_meter: dict[str, dict[str, float]] = {}
     for meter, resolution, kwh in zip(*_columns(sums, "meter", "resolution", "energy_kwh_sum"), strict=True):
         by_meter.setdefault(meter, {})[resolution] = kwh or 0.0

@@ -114,7 +114,7 @@ class LoopbackServer:
         except OSError as error:
             port = self._address[1]
             raise BadInputError(
-                f"Port {port} is taken: {error.strerror}", remedy="Choose another one"
+                f"Port {port} for the {self._name} is taken: {error.strerror}", remedy="Choose another one"
             ) from error
 
 

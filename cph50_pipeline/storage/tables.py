@@ -172,9 +172,10 @@ def _read_rows(data: bytes, name: str, few_valued: Sequence[str] = ()) -> pa.Tab
     import pyarrow.parquet as pq
 
     def read(buffer: Any) -> pa.Table:
-        # Not `read_table`, which takes longer and cuts each column into many pieces.
+        # Not `read_table`, which takes longer and cuts each column into many pieces. Without threads of its own, by
+        # which pyarrow now and then ends a process that ends soon after: github.com/apache/arrow/issues/34314
         options = {"page_checksum_verification": True, "read_dictionary": list(few_valued)}
-        return pq.ParquetFile(buffer, **options).read()
+        return pq.ParquetFile(buffer, **options).read(use_threads=False)
 
     return _read(read, data, name)
 

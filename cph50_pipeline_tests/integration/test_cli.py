@@ -317,9 +317,10 @@ def test_the_simulator_says_how_to_use_it_and_ends_with_ctrl_c(tmp_path: Path) -
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path, simulator: RunningSimulator) -> None:
     port = simulator.base_url.rstrip("/").rpartition(":")[2]
-    with start_simulate(tmp_path, "--port", port) as process:
+    with start_simulate(tmp_path, "--port", port, "--github-port", "0") as process:
         out, err = process.communicate(timeout=60)
-    assert f"Port {port} is taken" in complaint(Finished([], process.returncode, out, err), WRONG_USE)
+    said = complaint(Finished([], process.returncode, out, err), WRONG_USE)
+    assert f"Port {port} for the simulator is taken" in said
 
 
 def test_a_simulated_present_is_refused_to_a_real_charger(home: CommandHome) -> None:
