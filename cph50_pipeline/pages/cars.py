@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ COLOR_COUNT = len(_HUES)
 _FARTHEST = 45
 """Degrees between two hues that people still call the same."""
 _LEAST_SATURATION = 0.2
+# How sure the classifier is, as its sentences have it: "(0.97)", "a confidence of 0.97".
+_SHARE = re.compile(r"(?<=\()[01]\.\d\d(?=\))|(?<=confidence of )[01]\.\d\d(?!\d)")
 _NAMED_HUES: Mapping[str, int] = {
     "red": 10,
     "orange": 24,
@@ -71,6 +74,16 @@ def cars_of(config: VehicleConfig, found: Iterable[str] = ()) -> dict[str, Car]:
         )
     cars[UNKNOWN_VEHICLE] = Car(UNKNOWN_VEHICLE, UNKNOWN_NAME, "none")
     return cars
+
+
+def by_name(text: str, cars: Mapping[str, Car]) -> str:
+    """A stored sentence, which calls cars by their ids, with their names instead, and shares in percent."""
+    text = _SHARE.sub(lambda found: f"{100 * float(found[0]):.0f} %", text)
+    ids = sorted((id_ for id_ in cars if id_ != UNKNOWN_VEHICLE), key=len, reverse=True)
+    if not ids:
+        return text
+    pattern = rf"(?<![\w-])({'|'.join(map(re.escape, ids))})(?![\w-])"
+    return re.sub(pattern, lambda found: cars[found[1]].name, text)
 
 
 def _came(entry: tuple[str, Vehicle]) -> tuple[date, str]:

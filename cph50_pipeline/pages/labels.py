@@ -5,7 +5,6 @@ What is to be looked at is decided in `vehicles.review` and `vehicles.groups`; h
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from statistics import median
 from zoneinfo import ZoneInfo
 
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
-from cph50_pipeline.pages.cars import Car
+from cph50_pipeline.pages.cars import Car, by_name
 from cph50_pipeline.pages.charts import Curve, curve
 from cph50_pipeline.vehicles.classification import Classification
 from cph50_pipeline.vehicles.classifier import KnownVehicle, VehicleModel
@@ -39,8 +38,6 @@ _STEP_MINUTES = 5.0
 _LONGEST_MINUTES = 24 * 60.0
 # Between readings that lie further apart nothing is drawn.
 _LONGEST_GAP_MINUTES = 90.0
-# How sure the classifier is, as its sentences have it: "(0.97)", "a confidence of 0.97".
-_SHARE = re.compile(r"(?<=\()[01]\.\d\d(?=\))|(?<=confidence of )[01]\.\d\d(?!\d)")
 # Below this a car does not charge: it waits for its hour.
 _LEAST_KW = 0.5
 
@@ -333,16 +330,6 @@ def objection(named: Classification) -> str:
     if named.labeled_by != "manual":
         return named.reason
     return named.reason.partition("; ")[2]
-
-
-def by_name(text: str, cars: Mapping[str, Car]) -> str:
-    """A sentence in which cars are called by their ids, with their names instead, and shares in percent."""
-    text = _SHARE.sub(lambda found: f"{100 * float(found[0]):.0f} %", text)
-    ids = sorted((id_ for id_ in cars if id_ != UNKNOWN_VEHICLE), key=len, reverse=True)
-    if not ids:
-        return text
-    pattern = rf"(?<![\w-])({'|'.join(map(re.escape, ids))})(?![\w-])"
-    return re.sub(pattern, lambda found: cars[found[1]].name, text)
 
 
 @dataclass(frozen=True, slots=True)

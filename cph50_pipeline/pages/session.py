@@ -13,7 +13,7 @@ from cph50_pipeline.charging.model import UNKNOWN_VEHICLE, Reading
 from cph50_pipeline.charging.slots import ChargingSlot
 from cph50_pipeline.civil_time import format_local, local_date, month_of, parse_instant
 from cph50_pipeline.errors import BadInputError
-from cph50_pipeline.pages.cars import Car, cars_of
+from cph50_pipeline.pages.cars import Car, by_name, cars_of
 from cph50_pipeline.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, GridLine, curve, scale
 from cph50_pipeline.pages.history import NAMED_BY, Flag, flags_of
 from cph50_pipeline.pages.links import Links
@@ -105,7 +105,7 @@ class SessionView:
 
     Attributes:
         labeled_by: Who named the car, as it is stored; None while nobody did.
-        reason: Why, in words; empty where nobody said.
+        reason: Why, in words that call cars by their names; empty where nobody said.
         day_address: The page of the day on which it began.
         readings: Times with power (kW) and the energy counter (kWh).
     """
@@ -193,7 +193,7 @@ def session_view(inputs: SessionInputs, links: Links, zone: ZoneInfo) -> Session
         confidence=record.vehicle_confidence if record.vehicle_id != UNKNOWN_VEHICLE else None,
         labeled_by=None if said is None else said.labeled_by,
         labeled_at=None if said is None else _local(said.labeled_at, zone),
-        reason=reason,
+        reason=by_name(reason, cars),
         needs_review=said is not None and said.needs_review,
         is_final=said is None or said.final,
         place=" · ".join(part for part in (record.location.name, record.charger.charger_label) if part),

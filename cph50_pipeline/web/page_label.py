@@ -23,10 +23,11 @@ from cph50_pipeline.defs.labelling import (
     put_label_back,
     unlabel_session,
 )
-from cph50_pipeline.defs.page_label import LabelHistory, LabelMemory, training_standing
+from cph50_pipeline.defs.page_label import LabelHistory, LabelMemory, Standing, training_standing
 from cph50_pipeline.defs.store import LABELS_FILE, VEHICLES_FILE, Store
+from cph50_pipeline.defs.training_record import Noted
 from cph50_pipeline.errors import BadInputError, Cph50Error, NotFoundError
-from cph50_pipeline.pages.cars import Car, cars_of
+from cph50_pipeline.pages.cars import Car, by_name, cars_of
 from cph50_pipeline.pages.labels import (
     CARDS_A_PAGE,
     TOO_LONG,
@@ -38,7 +39,6 @@ from cph50_pipeline.pages.labels import (
     Said,
     Stay,
     Word,
-    by_name,
     car_named,
     card,
     counts,
@@ -156,7 +156,7 @@ def outcome(
 @router.get(TRAINING)
 def training(request: Request, context: Household, trained: ShortText) -> Response:
     """How it stands with a training that somebody asked for, as a part of the page."""
-    found = _training(request, context, None, {}, trained)
+    found = _training(request, context, None, _cars(context, None, []), trained)
     if found["run"] is None:
         raise NotFoundError("That is not the id of a run")
     return html_page(request, "label_training", training=found)
@@ -330,7 +330,7 @@ def _training(
 ) -> dict[str, Any]:
     asked = trained if _RUN.fullmatch(trained) else None
     try:
-        standing, trouble = training_standing(context.settings, asked), None
+        standing, trouble = _by_names(training_standing(context.settings, asked), cars), None
     except Cph50Error as error:
         standing, trouble = None, Trouble.of(error)
     return {
@@ -341,6 +341,17 @@ def _training(
         "again": f"{TRAINING}?{urlencode({'trained': trained})}",
         "page": f"{ServedLinks().page('label', trained=trained)}#training",
     }
+
+
+def _by_names(standing: Standing, cars: Mapping[str, Car]) -> Standing:
+    """The same with cars called by their names."""
+
+    def told(noted: Noted) -> Noted:
+        reasons = tuple(by_name(reason, cars) for reason in noted.reasons)
+        return replace(noted, said=by_name(noted.said, cars), reasons=reasons)
+
+    asked = None if standing.asked is None else told(standing.asked)
+    return replace(standing, last=told(standing.last), asked=asked)
 
 
 def _run_shown(request: Request, context: Context, run_id: str) -> RunShown:

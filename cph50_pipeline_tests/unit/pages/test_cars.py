@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cph50_pipeline.charging.model import UNKNOWN_VEHICLE
-from cph50_pipeline.pages.cars import COLOR_COUNT, UNKNOWN_NAME, cars_of
+from cph50_pipeline.pages.cars import COLOR_COUNT, UNKNOWN_NAME, Car, by_name, cars_of
 from cph50_pipeline.vehicles.config import ValidPeriod, Vehicle, VehicleConfig
 
 IDS = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True).filter(lambda one: one != UNKNOWN_VEHICLE)
@@ -95,3 +95,26 @@ def test_miles_are_known_where_the_efficiency_is() -> None:
     assert cars["a"].miles(10) == 35
     assert cars["b"].miles(10) is None
     assert cars[UNKNOWN_VEHICLE].miles(10) is None
+
+
+def called(**names: str) -> dict[str, Car]:
+    """Cars by id, with what people call them."""
+    return cars_of(VehicleConfig(vehicles={id_: Vehicle(nickname=name) for id_, name in names.items()}))
+
+
+def test_names_replace_ids_and_nothing_else() -> None:
+    cars = called(ember="E", ember_2="F")
+    assert by_name("ember, ember_2 and remember; unknown", cars) == "E, F and remember; unknown"
+    assert by_name("(ember) ember-3 ember_22 ember.", cars) == "(E) ember-3 ember_22 E."
+    told = by_name("ember with a confidence of 0.97 (0.5), 1.05 kW (1.00)", cars)
+    assert told == "E with a confidence of 97 % (0.5), 1.05 kW (100 %)"
+
+
+@pytest.mark.parametrize("name", ["tide", r"\1 \g<0>", "<b>(0.97)</b>", "\u202e{{ 7 }}"])
+def test_a_name_stands_in_a_sentence_as_it_is_whatever_it_looks_like(name: str) -> None:
+    cars = called(ember=name, tide="T")
+    assert by_name("ember, not tide", cars) == f"{name}, not T"
+
+
+def test_a_car_that_is_not_known_is_called_by_its_id() -> None:
+    assert by_name("taken for gone_2019", called(ember="E")) == "taken for gone_2019"

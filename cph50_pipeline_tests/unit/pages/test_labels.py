@@ -28,7 +28,6 @@ from cph50_pipeline.pages.labels import (
     Said,
     Stay,
     Word,
-    by_name,
     card,
     choices,
     counts,
@@ -206,13 +205,6 @@ def test_of_a_session_that_nobody_labelled_the_guess_stands_out_and_disputes_not
     assert [one.car.name for one in made.choices if one.is_first] == ["Tide"]
     assert not any(one.is_guess for one in made.choices)
     assert made.dispute == ""
-
-
-def test_names_replace_ids_and_nothing_else() -> None:
-    cars = cars_of(VehicleConfig(vehicles={"ember": Vehicle(nickname="E"), "ember_2": Vehicle(nickname="F")}))
-    assert by_name("ember, ember_2 and remember; unknown", cars) == "E, F and remember; unknown"
-    told = by_name("ember with a confidence of 0.97 (0.5), 1.05 kW (1.00)", cars)
-    assert told == "E with a confidence of 97 % (0.5), 1.05 kW (100 %)"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cph50_pipeline.pages.links import ServedLinks, StaticLinks
 from cph50_pipeline.pages.rendering import render
 from cph50_pipeline.pages.session import SessionInputs, SessionView, power_picture, session_view, shown
 from cph50_pipeline.pages.troubles import Trouble
+from cph50_pipeline.vehicles.config import Vehicle
 from cph50_pipeline_tests.unit.pages.charges import CARS, LA, TIDE, Charge
 
 # From 23:00 to 01:00 in Los Angeles.
@@ -63,6 +64,19 @@ def test_flags_are_explained_and_an_unknown_one_is_still_shown() -> None:
     assert "93 %" in page
     assert "like its plateau" in page
     assert "/label?session=1001" in page
+
+
+def test_a_reason_calls_cars_as_people_do_whatever_they_call_them() -> None:
+    assert INPUTS.classification is not None
+    stored = f"nearest is {TIDE} at 9.05 kW; not {TIDE}_2 or my{TIDE}"
+    named = replace(INPUTS, classification=INPUTS.classification.model_copy(update={"reason": stored}))
+    assert session_view(named, ServedLinks(), LA).reason == (
+        f"nearest is Tide at 9.05 kW; not {TIDE}_2 or my{TIDE}"
+    )
+    hostile = CARS.model_copy(update={"vehicles": {TIDE: Vehicle(nickname="<script>alert(1)</script>")}})
+    page = rendered(session_view(replace(named, config=hostile), ServedLinks(), LA))
+    assert "nearest is &lt;script&gt;alert(1)&lt;/script&gt; at" in page
+    assert "<script>alert" not in page
 
 
 def test_a_session_away_from_home_says_so() -> None:

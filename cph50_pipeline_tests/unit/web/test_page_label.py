@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import dagster as dg
 import httpx
 import pytest
 
+from cph50_pipeline.defs.instance import open_instance
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS, SAMPLES
+from cph50_pipeline.defs.training_record import CLASSIFIER, Noted
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
 from cph50_pipeline.vehicles.classification import Classification
@@ -277,6 +280,18 @@ def test_a_training_that_nobody_has_a_record_of_is_not_waited_for(person: Person
         assert "is not on record" in shown
         assert 'data-done="yes"' in shown
     assert person.client.get("/label/training?trained=nothing").status_code == 404
+
+
+def test_what_a_training_says_of_cars_is_said_by_their_names(person: Person) -> None:
+    cars = {"vehicles": {EMBER: {"nickname": "<i>Ember"}}}
+    person.root.write("vehicle_config.json", json.dumps(cars).encode())
+    noted = Noted("refused", f"{EMBER} was not learned", "v1", (f"{EMBER} has 5 labelled session(s)",))
+    with open_instance(person.settings) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization(CLASSIFIER, metadata=noted.metadata()))
+    page = person.client.get("/label").text
+    assert "The last time: &lt;i&gt;Ember was not learned" in page
+    assert "&lt;i&gt;Ember has 5 labelled session(s)" in page
+    assert EMBER not in page.partition('id="training"')[2].partition("</ul>")[0]
 
 
 @pytest.mark.parametrize("name", ["vehicle_config.json", "classifier_summary.json"])
