@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Text, column, inspect, select, table
@@ -13,8 +12,6 @@ from cph50_pipeline.live.tables import REVISION, REVISION_TABLE
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Any number that nobody else uses for a lock in the same database.
 _POSTGRES_LOCK = 0x6370683530
-# Alembic keeps the connection that it works on in variables of its modules.
-_ALEMBIC = threading.Lock()
 _STORED = select(column("version_num", Text)).select_from(table(REVISION_TABLE))
 
 
@@ -38,7 +35,7 @@ def bring_up_to_date(connection: Connection, where: str, revision: str = REVISIO
         stored = stored_revision(connection)
         if stored != revision:
             _check_known(stored, where)
-            _migrate(connection, revision)
+            _migrate(connection, stored, revision)
 
 
 def stored_revision(connection: Connection) -> str | None:
@@ -69,11 +66,18 @@ def _check_known(stored: str | None, where: str) -> None:
         )
 
 
-def _migrate(connection: Connection, revision: str) -> None:
-    from alembic import command
-    from alembic.config import Config
+def _migrate(connection: Connection, stored: str | None, revision: str) -> None:
+    """Run the revisions in between.
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with _ALEMBIC:
-        command.upgrade(config, revision)
+    Not by Alembic's commands: these keep the connection in variables of its modules, and Dagster, in another thread,
+    makes its own tables by them.
+    """
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    context = MigrationContext.configure(connection, opts={"version_table": REVISION_TABLE})
+    for script in reversed([*scripts.iterate_revisions(revision, stored or "base")]):
+        script.module.upgrade(Operations(context))
+    context.stamp(scripts, revision)

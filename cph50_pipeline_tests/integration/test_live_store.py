@@ -417,6 +417,24 @@ def test_several_databases_are_brought_up_to_date_at_once(tmp_path: Path) -> Non
         store.close()
 
 
+def test_it_is_brought_up_to_date_while_dagster_does_the_same_with_its_own_tables(tmp_path: Path) -> None:
+    from dagster import DagsterInstance
+
+    def begin_dagster(number: int) -> None:
+        (tmp_path / f"dagster-{number}").mkdir()
+        with DagsterInstance.local_temp(str(tmp_path / f"dagster-{number}")) as instance:
+            assert instance.get_runs() == []
+
+    def begin_table(number: int) -> int:
+        return write(LiveStore.of(f"sqlite:///{tmp_path / str(number)}.sqlite"), reading(1.0))
+
+    with ThreadPoolExecutor(2) as threads:
+        dagster = threads.submit(lambda: [begin_dagster(number) for number in range(3)])
+        tables = threads.submit(lambda: [begin_table(number) for number in range(30)])
+        assert tables.result() == [1] * 30
+        dagster.result()
+
+
 def test_all_revisions_make_the_tables_that_the_program_expects(store: LiveStore, empty_url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

@@ -1,11 +1,11 @@
 """${message}."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """${message}."""

@@ -1,13 +1,13 @@
 """Devices, what their sensors said last, and how the rounds of the feeds went."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make the tables."""
     op.create_table(
         "live_devices",

@@ -1,13 +1,13 @@
 """The last value of each five minutes, begun with what stands; rounds are found by their time."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0002"
 down_revision = "0001"
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make the history."""
     op.create_table(
         "live_history",
