@@ -288,6 +288,8 @@ def _outcome(
     session_ids = _ids(done)
     if not session_ids:
         return None
+    # Before what is in force is read: should a run end meanwhile, that is what it made.
+    runs = tuple(_run_shown(request, context, run_id) for run_id in run.split() if _RUN.fullmatch(run_id))
     found = find_sessions(store, context.settings.history_start, session_ids)
     words = []
     for session_id, stored in found.items():
@@ -302,7 +304,6 @@ def _outcome(
                 remark="" if named is None else by_name(objection(named), cars),
             )
         )
-    runs = tuple(_run_shown(request, context, run_id) for run_id in run.split() if _RUN.fullmatch(run_id))
     if not words:
         return None
     query = _query(session_ids, [one.run_id for one in runs], was, is_undone=bool(undone))
@@ -329,6 +330,8 @@ def _training(
     request: Request, context: Context, history: LabelHistory | None, cars: Mapping[str, Car], trained: str
 ) -> dict[str, Any]:
     asked = trained if _RUN.fullmatch(trained) else None
+    # Before what it led to is read: should it end meanwhile, that is told with it.
+    run = None if asked is None else _run_shown(request, context, asked)
     try:
         standing, trouble = _by_names(training_standing(context.settings, asked), cars), None
     except Cph50Error as error:
@@ -336,7 +339,7 @@ def _training(
     return {
         "standing": standing,
         "trouble": trouble,
-        "run": None if asked is None else _run_shown(request, context, asked),
+        "run": run,
         "learned": None if history is None else learned(history.model, cars),
         "again": f"{TRAINING}?{urlencode({'trained': trained})}",
         "page": f"{ServedLinks().page('label', trained=trained)}#training",

@@ -18,6 +18,7 @@ import pytest
 
 from cph50_pipeline.defs.instance import open_instance
 from cph50_pipeline.defs.month_files import ACTIVITY, CLASSIFICATIONS, SAMPLES
+from cph50_pipeline.defs.run_state import RunState
 from cph50_pipeline.defs.training_record import CLASSIFIER, Noted
 from cph50_pipeline.settings import Settings
 from cph50_pipeline.storage.files import DataRoot
@@ -78,26 +79,28 @@ START = datetime(2025, 12, 4, 8, 0, 1, tzinfo=UTC)
 SAID = {"vehicle_id": EMBER, "labeled_by": "ann", "labeled_at": "2025-12-05T08:00:00+00:00", "note": "red"}
 
 
-@pytest.fixture
-def contradicted(person: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
-    """Somebody in whose household a session is labelled otherwise than the classifier has it; no run is started."""
-    monkeypatch.setattr(OwnRuns, "begin_naming", lambda self, months: str(uuid4()))
+def name_it(person: Person, vehicle_id: str, *, needs_review: bool = False) -> None:
+    """Let the month's classifications say that a label is in force."""
     named = Classification(
         session_id=SESSION,
-        vehicle_id=EMBER,
+        vehicle_id=vehicle_id,
         confidence=1.0,
         labeled_by="manual",
         labeled_at=START,
         final=True,
-        needs_review=True,
-        reason=f"labelled by ann; the classifier says {TIDE} (0.97)",
+        needs_review=needs_review,
+        reason=f"labelled by ann; the classifier says {TIDE} (0.97)" if needs_review else "labelled by ann",
     )
-    for file, value in (
-        (ACTIVITY, month_of_answers([row(session_id=SESSION, start=START)])),
-        (SAMPLES, {}),
-        (CLASSIFICATIONS, [named]),
-    ):
+    person.root.write(CLASSIFICATIONS.path("2025-12"), CLASSIFICATIONS.dump([named]))
+
+
+@pytest.fixture
+def contradicted(person: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Somebody in whose household a session is labelled otherwise than the classifier has it; no run is started."""
+    monkeypatch.setattr(OwnRuns, "begin_naming", lambda self, months: str(uuid4()))
+    for file, value in ((ACTIVITY, month_of_answers([row(session_id=SESSION, start=START)])), (SAMPLES, {})):
         person.root.write(file.path("2025-12"), file.dump(value))
+    name_it(person, EMBER, needs_review=True)
     cars = {"vehicles": {EMBER: {"nickname": "<i>Ember"}, TIDE: {"nickname": "Tide"}}}
     person.root.write("vehicle_config.json", json.dumps(cars).encode())
     person.root.write("session_vehicle_map.json", json.dumps({SESSION: SAID}).encode())
@@ -145,6 +148,22 @@ def test_another_car_takes_the_confirmation_and_undoing_that_brings_it_back(cont
     page = contradicted.client.get(changed.headers["location"]).text
     contradicted.send("label", session_id=SESSION, undo=undoing(page))
     assert contradicted.labels == {SESSION: {**SAID, "confirmed": True}}
+
+
+def test_a_run_that_ends_while_the_answer_is_made_is_told_with_what_it_made(
+    contradicted: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = contradicted.send("label", session_id=SESSION, vehicle_id=TIDE, replace="yes")
+
+    def state(self: OwnRuns, run_id: str) -> RunState:
+        name_it(contradicted, TIDE)
+        return RunState(run_id, "succeeded")
+
+    monkeypatch.setattr(OwnRuns, "state", state)
+    shown = contradicted.client.get(answer.headers["location"]).text
+    [outcome] = re.findall(r'<div class="outcome.*?</form>', shown, re.DOTALL)
+    assert "Done: shown everywhere" in outcome
+    assert "Ember" not in outcome
 
 
 def test_a_label_is_confirmed_through_the_api(contradicted: Person, monkeypatch: pytest.MonkeyPatch) -> None:
