@@ -189,7 +189,8 @@ def test_a_run_for_a_session_of_another_month_changes_nothing_and_names_the_righ
 
 
 def test_a_session_is_sampled_while_it_runs_and_named_for_good_when_it_has_ended(collected: Home) -> None:
-    planned = collected.simulator.plug_in(EMBER, minutes=60, at=NOW - timedelta(minutes=15))
+    # Ten hours pass in 18 seconds, so that a machine that is slow gets its three readings, too.
+    planned = collected.simulator.plug_in(EMBER, minutes=600, at=NOW - timedelta(minutes=15))
     session_id = str(planned.session_id)
     path = f"sessions/2026/01/20/{session_id}.json"
     label = {
@@ -209,7 +210,7 @@ def test_a_session_is_sampled_while_it_runs_and_named_for_good_when_it_has_ended
     assert record["labeled_by"] is None, "a car is final only when the session has ended"
     assert origins.count("window") == record["distinct_sample_count"]
 
-    collected.simulator.clock.move_to(NOW + timedelta(hours=2))
+    collected.simulator.clock.move_to(NOW + timedelta(hours=12))
     assert collected.run(JANUARY, UpdateConfig(session_id=session_id), SESSION_JOB).success
     ended = collected.json(path)
     assert ended["samples"] == record["samples"]
